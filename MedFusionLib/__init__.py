@@ -1,0 +1,51 @@
+"""MedFusion: one fused volume from CT, MRI, PET and SPECT of one patient.
+
+The flow, one folder or file a step:
+
+    load  ->  harmonize  ->  fuse  ->  present / save
+    load.py   harmonize/     pipeline.py, methods/, transforms/   present.py, save.py
+
+    >>> from MedFusionLib import load, fuse, save
+    >>> fused = fuse([load("ct.nii.gz", modality="CT"), load("mr.nii.gz", modality="MR")], method="laplacian")
+    >>> save(fused.volume, "fused.nii.gz")
+
+What travels between the steps are the frozen records of `volume.py`. Names below are imported at first use, so that
+`import MedFusionLib` needs neither torch nor SimpleITK.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "Aligned": "volume",
+    "Cancelled": "errors",
+    "Fused": "volume",
+    "Grid": "volume",
+    "MedFusionError": "errors",
+    "Volume": "volume",
+    "Window": "volume",
+    "find_method": "registry",
+    "fuse": "pipeline",
+    "harmonize": "harmonize",
+    "load": "load",
+    "methods": "registry",
+    "montage": "present",
+    "phantom": "phantom",
+    "save": "save",
+}
+
+__all__ = sorted(_HOME)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'MedFusionLib' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"MedFusionLib.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -1,0 +1,1 @@
+"""One fusion method a file: file name = function name = public name. Files start without importing torch."""
