@@ -5,9 +5,9 @@ The flow, one folder or file a step:
     load  ->  harmonize  ->  fuse  ->  present / save
     load.py   harmonize/     pipeline.py, methods/, transforms/   present.py, save.py
 
-    >>> from MedFusionLib import load, fuse, save
-    >>> fused = fuse([load("ct.nii.gz", modality="CT"), load("mr.nii.gz", modality="MR")], method="laplacian")
-    >>> save(fused.volume, "fused.nii.gz")
+    >>> from MedFusionLib import fuse, load_volume, save_volume
+    >>> fused = fuse([load_volume("ct.nii.gz", modality="CT"), load_volume("mr.nii.gz", modality="MR")])
+    >>> save_volume(fused.volume, "fused.nii.gz")
 
 What travels between the steps are the frozen records of `volume.py`. Names below are imported at first use, so that
 `import MedFusionLib` needs neither torch nor SimpleITK.
@@ -28,14 +28,14 @@ _HOME = {
     "MedFusionError": "errors",
     "Volume": "volume",
     "Window": "volume",
+    "align": "harmonize",
     "find_method": "registry",
     "fuse": "pipeline",
-    "harmonize": "harmonize",
-    "load": "load",
+    "head_phantom": "phantom",
+    "load_volume": "load",
     "methods": "registry",
     "montage": "present",
-    "phantom": "phantom",
-    "save": "save",
+    "save_volume": "save",
 }
 
 __all__ = sorted(_HOME)
