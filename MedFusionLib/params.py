@@ -17,7 +17,7 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 from MedFusionLib.errors import ParameterError
 
-HANDED_OVER = ("modalities", "spacing", "mask", "labels", "moments")
+HANDED_OVER = ("modalities", "spacing", "mask", "moments")
 """Keywords that the pipeline fills for a method that names them; they are no parameters of the user."""
 
 

@@ -60,7 +60,7 @@ class Method:
     @property
     def summary(self) -> str:
         """One sentence on what it does."""
-        return (inspect.getmodule(self.function).__doc__ or "").strip().split("\n")[0]  # type: ignore[union-attr]
+        return (inspect.getmodule(self.function).__doc__ or "").strip().split("\n")[0]
 
     @cached_property
     def parameters(self) -> dict[str, Parameter]:
@@ -95,7 +95,9 @@ def method(**facts: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         entry = Method(function, **facts)
         known = _METHODS.get(entry.name)
         if known is not None and known.function.__module__ != function.__module__:
-            raise ValueError(f"two methods are named {entry.name!r}: {known.function.__module__}, {function.__module__}")
+            raise ValueError(
+                f"two methods are named {entry.name!r}: {known.function.__module__}, {function.__module__}"
+            )
         if entry.family not in FAMILIES:
             raise ValueError(f"family of {entry.name}: {entry.family!r} is none of {FAMILIES}")
         _METHODS[entry.name] = entry

@@ -226,10 +226,11 @@ class Aligned:
     """2..N volumes on one grid, values in [0, 1], with the way back to their units.
 
     Args:
-        volumes: scalar volumes in [0, 1], the anatomical reference first.
+        volumes: scalar volumes in [0, 1], in the user's order.
         windows: one a volume, the map back to its unit.
         fields: (N, K, J, I) bool, where each volume has data at all (its field of view).
         mask: (K, J, I) bool, the foreground: where any of them shows something.
+        reference: index of the volume whose grid this is, and which is kept outside the foreground.
         chroma: (K, J, I, 2) float32 color differences (B - Y, R - Y) to carry into the result, or None if gray.
         story: what was done to get here.
 
@@ -242,6 +243,7 @@ class Aligned:
     windows: tuple[Window, ...]
     fields: np.ndarray
     mask: np.ndarray
+    reference: int = 0
     chroma: np.ndarray | None = None
     story: Mapping[str, Any] = field(default_factory=dict)
 

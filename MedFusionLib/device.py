@@ -1,0 +1,72 @@
+"""Which device does the work, and how much memory it has left."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from MedFusionLib.errors import DependencyError, InputError
+
+if TYPE_CHECKING:
+    import torch
+
+
+def require_torch() -> None:
+    """See that PyTorch is there.
+
+    Raises:
+        DependencyError: with the way to get it.
+    """
+    try:
+        import torch  # noqa: F401
+    except ImportError as cause:
+        raise DependencyError(
+            "Fusion",
+            found=f"no PyTorch ({cause})",
+            accepted="torch >= 2.4",
+            fix="In 3D Slicer install the PyTorch extension; elsewhere: pip install torch",
+        ) from cause
+
+
+def find_device(name: str = "auto") -> torch.device:
+    """The device of this name; "auto" is CUDA, else MPS, else the CPU.
+
+    Raises:
+        DependencyError: if PyTorch is not installed.
+        InputError: if the device does not exist here.
+    """
+    require_torch()
+    import torch
+
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    here = ["cpu"]
+    here += ["cuda", *(f"cuda:{n}" for n in range(torch.cuda.device_count()))] if torch.cuda.is_available() else []
+    here += ["mps"] if torch.backends.mps.is_available() else []
+    if name not in here:
+        raise InputError("Device", found=repr(name), accepted=", ".join(["auto", *here]))
+    return torch.device(name)
+
+
+def free_bytes(device: torch.device) -> int:
+    """Memory that can still be taken on the device."""
+    import torch
+
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    if device.type == "mps":
+        return torch.mps.recommended_max_memory() - torch.mps.current_allocated_memory()
+    import psutil
+
+    return psutil.virtual_memory().available
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an exception means that memory ran out: CUDA's own class, MPS' and the CPU's by their words."""
+    import torch
+
+    words = ("out of memory", "can't allocate memory", "not enough memory")
+    return isinstance(error, (torch.OutOfMemoryError, MemoryError)) or (
+        isinstance(error, RuntimeError) and any(word in str(error) for word in words)
+    )

@@ -1,0 +1,75 @@
+"""The one grid that all volumes are brought to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from MedFusionLib.errors import GeometryError
+from MedFusionLib.volume import Grid, Volume
+
+Spacing = float | Sequence[float] | str | None
+
+
+def common_grid(volumes: Sequence[Volume], reference: int, spacing: Spacing = None) -> Grid:
+    """The reference's grid, or its box sampled at another spacing.
+
+    Args:
+        volumes: the sources.
+        reference: index of the one whose axes and field of view are taken.
+        spacing: None keeps the reference's voxels; a number (mm) or three (i, j, k) sample its box anew;
+            "finest" takes the smallest spacing of any source for all axes.
+
+    Raises:
+        GeometryError: if there is no such volume or the spacing is not positive.
+    """
+    if not 0 <= reference < len(volumes):
+        raise GeometryError(
+            "Reference volume", found=f"number {reference + 1}", accepted=f"1 to {len(volumes)}, the first is 1"
+        )
+    grid = volumes[reference].grid
+    if spacing is None:
+        # Files and viewers hold no sheared grid (gantry tilt), so the result could not be saved on one.
+        return grid if grid.is_rectangular else _straightened(grid)
+    return _resampled(grid if grid.is_rectangular else _straightened(grid), _three(spacing, volumes))
+
+
+def _three(spacing: float | Sequence[float] | str, volumes: Sequence[Volume]) -> np.ndarray:
+    if spacing == "finest":
+        return np.full(3, min(min(volume.grid.spacing) for volume in volumes))
+    try:
+        wanted = np.broadcast_to(np.asarray(spacing, float), 3)
+    except ValueError:
+        wanted = np.zeros(3)
+    if not (np.isfinite(wanted).all() and wanted.min() > 0):
+        raise GeometryError("Spacing", found=spacing, accepted='a positive number of mm, three of them, or "finest"')
+    return wanted
+
+
+def _resampled(grid: Grid, spacing: np.ndarray) -> Grid:
+    """The same box, edge to edge, in voxels of another size; a last voxel may reach over the edge."""
+    extent = np.array(grid.shape[::-1]) * grid.spacing
+    # The small allowance keeps a box of exactly n voxels at n despite rounding.
+    counts = np.maximum(1, np.ceil(extent / spacing - 1e-6)).astype(int)
+    affine = grid.affine.copy()
+    affine[:3, :3] = grid.directions * spacing
+    edge = grid.affine[:3, 3] - grid.directions @ (np.array(grid.spacing) / 2)
+    affine[:3, 3] = edge + grid.directions @ (spacing / 2)
+    return Grid(tuple(counts[::-1]), affine)
+
+
+def _straightened(grid: Grid) -> Grid:
+    """A rectangular grid over a sheared one: i and j kept, k at right angles to both, large enough for all corners."""
+    i = grid.directions[:, 0]
+    k = np.cross(i, grid.directions[:, 1])
+    k *= np.sign(k @ grid.directions[:, 2]) / np.linalg.norm(k)
+    j = np.cross(k, i) * np.sign(np.cross(k, i) @ grid.directions[:, 1])
+    axes = np.stack([i, j, k], 1)
+    spacing = np.array([*grid.spacing[:2], abs(k @ grid.affine[:3, 2])])
+    along = grid.corners @ axes
+    counts = np.rint((along.max(0) - along.min(0)) / spacing).astype(int) + 1
+    affine = np.eye(4)
+    affine[:3, :3] = axes * spacing
+    affine[:3, 3] = axes @ along.min(0)
+    return Grid(tuple(counts[::-1]), affine)

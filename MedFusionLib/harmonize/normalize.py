@@ -1,0 +1,65 @@
+"""The intensity window of each volume: fixed per volume, never per slice, and kept for the way back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from MedFusionLib.errors import DataError
+from MedFusionLib.volume import Volume, Window
+
+CT_WINDOW = Window(-450.0, 1050.0, "HU")
+"""Center 300, width 1500 HU: air black, soft tissue gray, bone bright."""
+
+_PERCENTILES = (0.5, 99.5)
+
+
+def window_of(volume: Volume, chosen: Sequence[float] | None = None) -> Window:
+    """The window that maps a volume to [0, 1].
+
+    CT in HU takes `CT_WINDOW`; 8-bit images (0..255 integers, such as PNG slices) are divided by 255; PET and SPECT
+    go from zero uptake to the 99.5th percentile of the voxels above it; everything else from the 0.5th percentile of
+    all voxels to the 99.5th of those above that.
+
+    Args:
+        volume: a scalar volume.
+        chosen: (low, high) of the user's, in the volume's unit; goes before everything else.
+
+    Raises:
+        DataError: if the volume is constant, or the chosen window is not two numbers in order.
+    """
+    if chosen is not None:
+        return Window(*_two(volume, chosen), volume.unit)
+    if volume.modality == "CT" and volume.unit == "HU":
+        return CT_WINDOW
+    values = volume.array[np.isfinite(volume.array)]
+    if _is_8bit(values):
+        return Window(0.0, 255.0, volume.unit)
+    low = 0.0 if volume.is_functional else float(np.percentile(values, _PERCENTILES[0]))
+    shown = values[values > low]
+    high = float(np.percentile(shown, _PERCENTILES[1])) if shown.size else low
+    if not low < high:
+        raise DataError(
+            f"Intensity window of {volume.name or volume.modality}",
+            found=f"values from {values.min():g} to {values.max():g} {volume.unit}, nothing above {low:g}",
+            accepted="an image with more than one value",
+            fix="Choose its window by hand if it is meant to be so (--window LOW,HIGH)",
+        )
+    return Window(low, high, volume.unit)
+
+
+def _two(volume: Volume, chosen: Sequence[float]) -> tuple[float, float]:
+    try:
+        low, high = (float(value) for value in chosen)
+    except (TypeError, ValueError):
+        raise DataError(
+            f"Intensity window of {volume.name or volume.modality}", found=chosen, accepted="two numbers, low and high"
+        ) from None
+    return low, high
+
+
+def _is_8bit(values: np.ndarray) -> bool:
+    """Whether these are integers that fill 0..255, as picture files hold them."""
+    low, high = values.min(), values.max()
+    return low >= 0 and 128 <= high <= 255 and bool((values == np.rint(values)).all())

@@ -1,0 +1,260 @@
+"""The one place where the steps meet: `fuse` takes volumes to a fused volume and tells how it was made."""
+
+from __future__ import annotations
+
+import logging
+import platform
+from collections.abc import Mapping, Sequence
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from MedFusionLib import __version__
+from MedFusionLib.device import find_device
+from MedFusionLib.errors import DataError, ParameterError
+from MedFusionLib.harmonize import AUTOMATIC, align
+from MedFusionLib.harmonize.color import recolor
+from MedFusionLib.harmonize.grid import Spacing
+from MedFusionLib.registry import Method, find_method
+from MedFusionLib.slabs import Progress, Run, Sources, covariance
+from MedFusionLib.volume import Aligned, Fused, Grid, Volume
+
+if TYPE_CHECKING:
+    import torch
+
+_log = logging.getLogger("MedFusionLib")
+
+VOLUME, ALL_PLANES = "volume", "all"
+_NORMAL = {"sagittal": 0, "coronal": 1, "axial": 2}
+PLANES = (AUTOMATIC, VOLUME, *_NORMAL, ALL_PLANES)
+
+_NEARLY_CUBIC = 3.0
+"""Voxels up to this many times longer than wide are fused in 3-D by default; thicker slices one by one, since a
+neighborhood that is round in voxels would reach through several of them."""
+
+_ALIGN_SHARE = 0.4
+"""Of the progress bar, what aligning takes."""
+
+
+def fuse(
+    volumes: Sequence[Volume],
+    *,
+    method: str = "laplacian",
+    parameters: Mapping[str, Any] | None = None,
+    reference: int = 0,
+    spacing: Spacing = None,
+    windows: Sequence[Sequence[float] | None] | None = None,
+    color: str = AUTOMATIC,
+    interpolation: str | None = None,
+    plane: str = AUTOMATIC,
+    device: str = AUTOMATIC,
+    progress: Progress | None = None,
+) -> Fused:
+    """Fuse 2..N volumes of one patient into one.
+
+    Args:
+        volumes: the sources, in the order the method sees them.
+        method: a name of `methods()`.
+        parameters: the method's own, by name; the rest keep their defaults.
+        reference: index of the volume whose grid is taken; this and the next four are `harmonize.align`'s.
+        spacing: None for the reference's voxels, millimeters, or "finest".
+        windows: (low, high) for each volume, in its unit.
+        color: a color table for the functional sources, "auto" or "none".
+        interpolation: "linear", "bspline" or "nearest" for all.
+        plane: "volume", "axial", "coronal", "sagittal", "all" or "auto"; see `fuse_aligned`.
+        device: "auto", "cpu", "cuda", "cuda:1", "mps".
+        progress: called with (fraction 0..1, message), at least once a slab; raise `Cancelled` in it to stop.
+
+    Returns:
+        The fused volume in [0, 1], its color rendering if there is color, and the story.
+
+    Raises:
+        InputError: its kinds say what is wrong with the volumes or the choices, before any long work starts.
+        OutOfMemoryError: if not even the smallest slab fits.
+    """
+    entry = find_method(method)
+    entry.checked(dict(parameters or {}))
+    find_device(device)
+    aligned = align(
+        volumes,
+        reference=reference,
+        spacing=spacing,
+        windows=windows,
+        color=color,
+        interpolation=interpolation,
+        progress=_part(progress, 0, _ALIGN_SHARE),
+    )
+    return fuse_aligned(
+        aligned,
+        method=method,
+        parameters=parameters,
+        plane=plane,
+        device=device,
+        progress=_part(progress, _ALIGN_SHARE, 1),
+    )
+
+
+def fuse_aligned(
+    aligned: Aligned,
+    *,
+    method: str = "laplacian",
+    parameters: Mapping[str, Any] | None = None,
+    plane: str = AUTOMATIC,
+    device: str = AUTOMATIC,
+    progress: Progress | None = None,
+) -> Fused:
+    """Fuse volumes that share a grid already.
+
+    Args:
+        aligned: what `harmonize.align` made.
+        method: a name of `methods()`.
+        parameters: the method's own, by name.
+        plane: "volume" fuses in 3-D; "axial", "coronal" or "sagittal" slice by slice; "all" averages these three.
+            "auto" is 3-D where the method can and the voxels are nearly cubic, else the thick slices one by one.
+        device: "auto" (CUDA, else MPS, else CPU), "cpu", "cuda", "cuda:1", "mps".
+        progress: as in `fuse`.
+
+    Raises:
+        UnknownNameError, ParameterError, DataError, InputError, OutOfMemoryError: as in `fuse`.
+    """
+    entry = find_method(method)
+    chosen = entry.checked(dict(parameters or {}))
+    if len(aligned.volumes) < entry.sources[0]:
+        raise DataError(f"{entry.title}", found=f"{len(aligned.volumes)} sources", accepted=f">= {entry.sources[0]}")
+    planes = _planes(entry, aligned.grid, plane)
+    notes: list[str] = []
+    start, target = perf_counter(), find_device(device)
+    passes = []
+    for number, name in enumerate(planes):
+        result, run = _pass(
+            aligned, entry, chosen, name, target, notes, _part(progress, number, number + 1, len(planes))
+        )
+        passes.append(result)
+    values = passes[0] if len(passes) == 1 else np.stack(passes).mean(0)
+    for note in notes:
+        _log.warning(note)
+    volume = Volume(values, aligned.grid, "OTHER", f"{_names(aligned)} {entry.name}")
+    story = {
+        **aligned.story,
+        "medfusion": __version__,
+        "method": entry.name,
+        "parameters": chosen,
+        "reference": aligned.reference,
+        "plane": planes,
+        "device": _device_name(run.device),
+        "versions": _versions(),
+        "fused_clipped_share": run.clipped / max(1, int(aligned.mask.sum())),
+        "notes": [*aligned.story.get("notes", ()), *notes],
+        "seconds": {**aligned.story.get("seconds", {}), "fuse": perf_counter() - start},
+    }
+    return Fused(volume, _colored(volume, aligned), story)
+
+
+def _pass(
+    aligned: Aligned,
+    entry: Method,
+    parameters: dict[str, Any],
+    plane: str,
+    device: torch.device,
+    notes: list[str],
+    progress: Progress | None,
+) -> tuple[np.ndarray, Run]:
+    """One run over the volume, in 3-D or in one plane: (K, J, I) float32, the reference outside the foreground."""
+    volumetric = plane == VOLUME
+    axis = 0 if volumetric else aligned.grid.axis_along(_NORMAL[plane])
+    sources = Sources(
+        tuple(np.moveaxis(volume.array, axis, 0) for volume in aligned.volumes),
+        None if aligned.fields.all() else tuple(np.moveaxis(field, axis, 0) for field in aligned.fields),
+        np.moveaxis(aligned.mask, axis, 0),
+        aligned.reference,
+    )
+    result = aligned.volumes[aligned.reference].array.copy()
+    run = Run(entry, parameters, _handed(entry, aligned, axis, volumetric, sources, device), volumetric, device, notes)
+    run(sources, np.moveaxis(result, axis, 0), progress)
+    return result, run
+
+
+def _handed(
+    entry: Method, aligned: Aligned, axis: int, volumetric: bool, sources: Sources, device: torch.device
+) -> dict[str, Any]:
+    """What the method asked for besides the sources; the mask, which is cut with them, is handed over a slab."""
+    import torch
+
+    handed: dict[str, Any] = {}
+    if "modalities" in entry.needs:
+        handed["modalities"] = aligned.modalities
+    if "spacing" in entry.needs:
+        spacing = list(aligned.grid.spacing[::-1])
+        handed["spacing"] = tuple(spacing if volumetric else np.delete(spacing, axis).tolist())
+    if "moments" in entry.needs:
+        # MPS has no float64, so the small matrix stays where eigenvectors are computed well.
+        target = device if device.type != "mps" else "cpu"
+        handed["moments"] = torch.from_numpy(covariance(sources)).to(target)
+    return handed
+
+
+def _planes(entry: Method, grid: Grid, plane: str) -> list[str]:
+    """The passes to make.
+
+    Raises:
+        ParameterError: if the plane is unknown or the method does not work that way.
+    """
+    if plane not in PLANES:
+        raise ParameterError("Plane", found=repr(plane), accepted=", ".join(PLANES))
+    if plane == AUTOMATIC:
+        return [_automatic_plane(entry, grid)]
+    if (plane == VOLUME and 3 not in entry.dims) or (plane != VOLUME and 2 not in entry.dims):
+        accepted = [p for p in PLANES if (p == VOLUME) == (3 in entry.dims and 2 not in entry.dims)]
+        raise ParameterError(f"Plane for {entry.title}", found=repr(plane), accepted=", ".join(accepted))
+    return list(_NORMAL) if plane == ALL_PLANES else [plane]
+
+
+def _automatic_plane(entry: Method, grid: Grid) -> str:
+    steps, flat = np.array(grid.spacing[::-1]), min(grid.shape) == 1
+    cubic = not flat and steps.max() <= _NEARLY_CUBIC * steps.min()
+    if 3 in entry.dims and (cubic or 2 not in entry.dims):
+        return VOLUME
+    if cubic:
+        return "axial"
+    across = int(np.argmin(grid.shape) if flat else np.argmax(steps))
+    return next(name for name, direction in _NORMAL.items() if grid.axis_along(direction) == across)
+
+
+def _part(progress: Progress | None, start: float, stop: float, whole: float = 1) -> Progress | None:
+    """The progress of a part of the work, as progress of the whole."""
+    if progress is None:
+        return None
+    return lambda fraction, message: progress((start + fraction * (stop - start)) / whole, message)
+
+
+def _colored(volume: Volume, aligned: Aligned) -> Volume | None:
+    """The fused luminance with the sources' chroma, 8 bits a channel, slice by slice to spare memory."""
+    if aligned.chroma is None:
+        return None
+    rgb = np.empty((*aligned.grid.shape, 3), np.uint8)
+    for k in range(rgb.shape[0]):
+        rgb[k] = np.rint(recolor(volume.array[k], aligned.chroma[k]) * 255)
+    return volume.with_array(rgb)
+
+
+def _names(aligned: Aligned) -> str:
+    return "+".join(aligned.modalities)
+
+
+def _device_name(device: torch.device) -> str:
+    import torch
+
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else str(device)
+
+
+def _versions() -> dict[str, str]:
+    import SimpleITK as sitk
+    import torch
+
+    return {
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "SimpleITK": sitk.Version.VersionString(),
+    }

@@ -1,0 +1,1 @@
+"""Image transforms on tensors, analysis and synthesis in one file; they work along the axes they are given."""
