@@ -32,8 +32,8 @@ _HOME = {
     "find_method": "registry",
     "fuse": "pipeline",
     "head_phantom": "phantom",
+    "list_methods": "registry",
     "load_volume": "load",
-    "methods": "registry",
     "montage": "present",
     "save_volume": "save",
 }

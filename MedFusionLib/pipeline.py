@@ -55,7 +55,7 @@ def fuse(
 
     Args:
         volumes: the sources, in the order the method sees them.
-        method: a name of `methods()`.
+        method: a name of `list_methods()`.
         parameters: the method's own, by name; the rest keep their defaults.
         reference: index of the volume whose grid is taken; this and the next four are `harmonize.align`'s.
         spacing: None for the reference's voxels, millimeters, or "finest".
@@ -75,6 +75,7 @@ def fuse(
     """
     entry = find_method(method)
     entry.checked(dict(parameters or {}))
+    _check_plane(entry, plane)
     find_device(device)
     aligned = align(
         volumes,
@@ -83,7 +84,7 @@ def fuse(
         windows=windows,
         color=color,
         interpolation=interpolation,
-        progress=_part(progress, 0, _ALIGN_SHARE),
+        progress=part(progress, 0, _ALIGN_SHARE),
     )
     return fuse_aligned(
         aligned,
@@ -91,7 +92,7 @@ def fuse(
         parameters=parameters,
         plane=plane,
         device=device,
-        progress=_part(progress, _ALIGN_SHARE, 1),
+        progress=part(progress, _ALIGN_SHARE, 1),
     )
 
 
@@ -108,7 +109,7 @@ def fuse_aligned(
 
     Args:
         aligned: what `harmonize.align` made.
-        method: a name of `methods()`.
+        method: a name of `list_methods()`.
         parameters: the method's own, by name.
         plane: "volume" fuses in 3-D; "axial", "coronal" or "sagittal" slice by slice; "all" averages these three.
             "auto" is 3-D where the method can and the voxels are nearly cubic, else the thick slices one by one.
@@ -121,14 +122,17 @@ def fuse_aligned(
     entry = find_method(method)
     chosen = entry.checked(dict(parameters or {}))
     if len(aligned.volumes) < entry.sources[0]:
-        raise DataError(f"{entry.title}", found=f"{len(aligned.volumes)} sources", accepted=f">= {entry.sources[0]}")
+        raise DataError(
+            f"Sources of {entry.title}", found=len(aligned.volumes), accepted=f"{entry.sources[0]} or more"
+        )
+    _check_plane(entry, plane)
     planes = _planes(entry, aligned.grid, plane)
     notes: list[str] = []
     start, target = perf_counter(), find_device(device)
     passes = []
     for number, name in enumerate(planes):
         result, run = _pass(
-            aligned, entry, chosen, name, target, notes, _part(progress, number, number + 1, len(planes))
+            aligned, entry, chosen, name, target, notes, part(progress, number, number + 1, len(planes))
         )
         passes.append(result)
     values = passes[0] if len(passes) == 1 else np.stack(passes).mean(0)
@@ -194,19 +198,21 @@ def _handed(
     return handed
 
 
-def _planes(entry: Method, grid: Grid, plane: str) -> list[str]:
-    """The passes to make.
+def _check_plane(entry: Method, plane: str) -> None:
+    """See that the method works in this plane.
 
     Raises:
-        ParameterError: if the plane is unknown or the method does not work that way.
+        ParameterError: if not, or if there is no such plane.
     """
-    if plane not in PLANES:
-        raise ParameterError("Plane", found=repr(plane), accepted=", ".join(PLANES))
+    able = [p for p in PLANES if p == AUTOMATIC or (3 if p == VOLUME else 2) in entry.dims]
+    if plane not in able:
+        raise ParameterError(f"Plane for {entry.title}", found=repr(plane), accepted=", ".join(able))
+
+
+def _planes(entry: Method, grid: Grid, plane: str) -> list[str]:
+    """The passes to make."""
     if plane == AUTOMATIC:
         return [_automatic_plane(entry, grid)]
-    if (plane == VOLUME and 3 not in entry.dims) or (plane != VOLUME and 2 not in entry.dims):
-        accepted = [p for p in PLANES if (p == VOLUME) == (3 in entry.dims and 2 not in entry.dims)]
-        raise ParameterError(f"Plane for {entry.title}", found=repr(plane), accepted=", ".join(accepted))
     return list(_NORMAL) if plane == ALL_PLANES else [plane]
 
 
@@ -221,8 +227,8 @@ def _automatic_plane(entry: Method, grid: Grid) -> str:
     return next(name for name, direction in _NORMAL.items() if grid.axis_along(direction) == across)
 
 
-def _part(progress: Progress | None, start: float, stop: float, whole: float = 1) -> Progress | None:
-    """The progress of a part of the work, as progress of the whole."""
+def part(progress: Progress | None, start: float, stop: float, whole: float = 1) -> Progress | None:
+    """A callback for the part of the work from start to stop that reports progress of the whole."""
     if progress is None:
         return None
     return lambda fraction, message: progress((start + fraction * (stop - start)) / whole, message)

@@ -106,7 +106,7 @@ def method(**facts: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     return register
 
 
-def methods() -> dict[str, Method]:
+def list_methods() -> dict[str, Method]:
     """Every fusion method by name: each file of `MedFusionLib/methods/` is one, and what others registered."""
     package = importlib.import_module("MedFusionLib.methods")
     for module in pkgutil.iter_modules(package.__path__):
@@ -121,7 +121,7 @@ def find_method(name: str) -> Method:
     Raises:
         UnknownNameError: if there is none; the message names the nearest.
     """
-    known = methods()
+    known = list_methods()
     if name not in known:
         near = get_close_matches(name, known, 1)
         raise UnknownNameError(

@@ -27,7 +27,7 @@ def pca(sources, *, moments=None):
     import torch
 
     flat = sources.flatten(2).double()
-    covariance = torch.stack([torch.cov(image) for image in flat]) if moments is None else moments[None]
+    covariance = torch.stack([torch.cov(image, correction=0) for image in flat]) if moments is None else moments[None]
     # Where nothing varies all sources are alike; the identity gives the first eigenvector no direction of its own.
     component = torch.linalg.eigh(covariance)[1][..., -1].abs()
     constant = covariance.diagonal(dim1=-2, dim2=-1).sum(-1, keepdim=True) <= 0
