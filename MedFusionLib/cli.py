@@ -41,7 +41,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _one_line(error: Exception) -> str:
     text = " ".join(str(error).split())
-    return text if isinstance(error, MedFusionError) else f"unexpected {type(error).__name__}: {text} (--debug tells more)"
+    return (
+        text if isinstance(error, MedFusionError) else f"unexpected {type(error).__name__}: {text} (--debug tells more)"
+    )
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -52,7 +54,9 @@ def _parser() -> argparse.ArgumentParser:
     common.add_argument("--debug", action="store_true", help="show the full trace of an error")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_fuse(commands.add_parser("fuse", parents=[common], help="fuse two or more volumes into one"))
-    listing = commands.add_parser("methods", parents=[common], help="list the fusion methods, or one with its parameters")
+    listing = commands.add_parser(
+        "methods", parents=[common], help="list the fusion methods, or one with its parameters"
+    )
     listing.add_argument("name", nargs="?", help="a method")
     listing.add_argument("--json", action="store_true", help="for programs")
     listing.set_defaults(run=_methods)
@@ -127,7 +131,9 @@ def _loaded(paths: Sequence[Path], modalities: Sequence[str | None], progress: P
 
 def _one_each(flag: str, given: Sequence[str] | None, count: int) -> Sequence[str | None]:
     if given is not None and len(given) != count:
-        raise ParameterError(flag, found=f"{len(given)} ({' '.join(given)})", accepted=f"one for each of {count} volumes")
+        raise ParameterError(
+            flag, found=f"{len(given)} ({' '.join(given)})", accepted=f"one for each of {count} volumes"
+        )
     return given or [None] * count
 
 
@@ -201,7 +207,12 @@ def _progress(quiet: bool) -> Iterator[Progress | None]:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"), TimeElapsedColumn())
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f} %"),
+        TimeElapsedColumn(),
+    )
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("Starting", total=1.0)
         yield lambda fraction, message: bar.update(task, completed=fraction, description=message)

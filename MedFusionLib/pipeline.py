@@ -122,9 +122,7 @@ def fuse_aligned(
     entry = find_method(method)
     chosen = entry.checked(dict(parameters or {}))
     if len(aligned.volumes) < entry.sources[0]:
-        raise DataError(
-            f"Sources of {entry.title}", found=len(aligned.volumes), accepted=f"{entry.sources[0]} or more"
-        )
+        raise DataError(f"Sources of {entry.title}", found=len(aligned.volumes), accepted=f"{entry.sources[0]} or more")
     _check_plane(entry, plane)
     planes = _planes(entry, aligned.grid, plane)
     notes: list[str] = []

@@ -258,7 +258,7 @@ class Aligned:
                 raise GeometryError(
                     f"Grid of {volume.name}", found=volume.grid.shape, accepted=f"the reference's {shape}"
                 )
-            if volume.is_color or volume.array.min() < 0 or volume.array.max() > 1:
+            if volume.is_color or not (volume.array.min() >= 0 and volume.array.max() <= 1):
                 raise DataError(
                     f"Values of {volume.name}",
                     found="color" if volume.is_color else f"{volume.array.min():g} to {volume.array.max():g}",

@@ -47,7 +47,9 @@ def test_facts_are_complete_and_the_file_is_named_like_the_function(name):
     assert entry.summary.endswith(".")
     assert set(entry.dims) <= {2, 3}
     assert all(parameter.help and parameter.bounds is not None for parameter in entry.parameters.values())
-    assert entry.checked({}) == {key: parameter.checked(parameter.default) for key, parameter in entry.parameters.items()}
+    assert entry.checked({}) == {
+        key: parameter.checked(parameter.default) for key, parameter in entry.parameters.items()
+    }
 
 
 @pytest.mark.parametrize(("name", "dims"), CASES)
@@ -110,7 +112,9 @@ def test_constant_sources_give_a_constant(name, dims):
 
 
 @pytest.mark.parametrize("name", METHODS)
-@pytest.mark.parametrize("shape", [(1, 1), (1, 9), (2, 3), (5, 1), (7, 64), (1, 1, 1), (2, 1, 3), (1, 12, 9), (3, 5, 2)])
+@pytest.mark.parametrize(
+    "shape", [(1, 1), (1, 9), (2, 3), (5, 1), (7, 64), (1, 1, 1), (2, 1, 3), (1, 12, 9), (3, 5, 2)]
+)
 def test_odd_and_tiny_sizes_work(name, shape):
     entry = METHODS[name]
     if len(shape) not in entry.dims:

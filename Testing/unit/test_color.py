@@ -38,11 +38,11 @@ def test_a_known_palette_gives_the_uptake_back(name):
 def test_the_palette_of_the_atlas_is_inverted_to_the_order_of_its_uptake(shared_data):
     import SimpleITK as sitk
 
-    path = sorted((shared_data / "slices" / "aanlib" / "PET-MRI" / "PET").glob("*.png"))[0]
-    rgb = sitk.GetArrayFromImage(sitk.ReadImage(str(path)))[..., :3]
-    uptake, found = uptake_of(rgb)
-    assert found == "atlas-pet"
-    assert np.abs(colorize(uptake, found) * 255 - rgb).max() <= 6
+    for path in sorted((shared_data / "slices" / "aanlib" / "PET-MRI" / "PET").glob("25*.png"))[::5]:
+        rgb = sitk.GetArrayFromImage(sitk.ReadImage(str(path)))[..., :3]
+        uptake, found = uptake_of(rgb)
+        assert found == "atlas-pet"
+        assert np.abs(colorize(uptake, found) * 255 - rgb).max() <= 6
 
 
 def test_the_luma_of_a_rainbow_is_not_its_uptake():

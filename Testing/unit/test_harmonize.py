@@ -203,11 +203,12 @@ def test_pictures_are_divided_by_255():
 
 
 def test_uptake_starts_at_zero_and_outliers_do_not_set_the_top():
-    values = np.r_[np.full(5000, -0.1), np.linspace(0, 10, 1000), 900.0]
+    air = np.abs(np.random.default_rng(0).normal(0, 0.05, 50000))
+    values = np.r_[air, np.linspace(1, 11, 1000), 900.0]
     window = window_of(volume_with(values, "PET", "SUV"))
     assert window.low == 0
-    # The 99.5th percentile of 1000 values from 0 to 10 and one outlier, the background not counted.
-    assert window.high == pytest.approx(9.955, abs=0.01)
+    # The 99.5th percentile of 1000 values from 1 to 11 and one outlier; the air around is not counted.
+    assert window.high == pytest.approx(10.96, abs=0.02)
     assert window.unit == "SUV"
 
 
@@ -308,10 +309,17 @@ def test_the_story_says_what_was_done_to_each_source():
     assert source["field_of_view_share"] == 1
 
 
+def test_outside_its_field_of_view_a_source_is_black():
+    # Air is not 0 HU: without this a CT's surroundings would be gray.
+    grid, small = grid_of((12, 12, 12), (1, 1, 1)), grid_of((6, 12, 12), (1, 1, 1))
+    ct = Volume(np.linspace(0, 900, 6 * 144).reshape(small.shape), small, "CT", unit="HU")
+    aligned = align([Volume(ramp_on(grid), grid, "MR"), ct])
+    assert (aligned.volumes[1].array[6:] == 0).all()
+    assert (aligned.volumes[1].array[:6] > 0).all()
+
+
 def test_one_slice_and_one_volume_meet_in_the_slice():
     volume = Volume(ramp_on(grid_of((20, 20, 20), (1, 1, 1))), grid_of((20, 20, 20), (1, 1, 1)), "MR")
     slice_grid = grid_of((1, 16, 16), (1, 1, 1), (2, 2, 7))
     aligned = align([Volume(ramp_on(slice_grid), slice_grid, "MR"), volume])
-    np.testing.assert_allclose(
-        aligned.windows[1].invert(aligned.volumes[1].array), ramp_on(slice_grid), rtol=1e-3
-    )
+    np.testing.assert_allclose(aligned.windows[1].invert(aligned.volumes[1].array), ramp_on(slice_grid), rtol=1e-3)

@@ -8,7 +8,7 @@ import pytest
 
 from MedFusionLib.errors import ParameterError, UnknownNameError
 from MedFusionLib.params import Choice, Range, checked, parameters_of
-from MedFusionLib.registry import find_method, method, list_methods
+from MedFusionLib.registry import find_method, list_methods, method
 
 
 def example(

@@ -45,7 +45,9 @@ def method_of(function, **facts):
 
 
 def with_slabs_of(monkeypatch, slices):
-    monkeypatch.setattr(Run, "_first_core", lambda self, sources: max(self._stride, slices // self._stride * self._stride))
+    monkeypatch.setattr(
+        Run, "_first_core", lambda self, sources: max(self._stride, slices // self._stride * self._stride)
+    )
 
 
 @pytest.mark.parametrize("count", [2, 3])
@@ -76,11 +78,38 @@ def test_the_declared_reach_is_enough_at_the_defaults(name):
     values = torch.from_numpy(np.stack([volume.array for volume in aligned.volumes]))[None]
     changed = values.clone()
     changed[:, :, length // 2] = 1 - changed[:, :, length // 2]
-    difference = (entry.function(values, **parameters, **handed) - entry.function(changed, **parameters, **handed)).abs()
+    difference = (
+        entry.function(values, **parameters, **handed) - entry.function(changed, **parameters, **handed)
+    ).abs()
     moved = np.flatnonzero(difference[0, 0].amax((1, 2)) > 1e-7)
     assert moved.size
     assert length // 2 - moved.min() <= reach
     assert moved.max() - length // 2 <= reach
+
+
+def test_slabs_start_where_the_stride_allows(monkeypatch):
+    def blocks(sources):
+        """Means of blocks of four slices: what decimation does to phase."""
+        means = torch.nn.functional.avg_pool3d(sources.mean(1, keepdim=True), (4, 1, 1), ceil_mode=True)
+        return means.repeat_interleave(4, 2)[:, :, : sources.shape[2]]
+
+    entry = method_of(blocks, reach=3, stride=4)
+    aligned = aligned_balls((30, 20, 17))
+    with_slabs_of(monkeypatch, 30)
+    whole = run(entry, aligned)
+    with_slabs_of(monkeypatch, 8)
+    np.testing.assert_allclose(run(entry, aligned), whole, atol=1e-7)
+
+
+def test_the_first_source_that_has_data_speaks_for_the_others():
+    fields = np.ones((3, 24, 32, 28), bool)
+    fields[0, 12:] = False
+    fields[1:, :12] = False
+    aligned = aligned_balls(count=3, fields=fields)
+    values = sources_of(aligned).slab(0, 24)
+    for k in range(3):
+        np.testing.assert_array_equal(values[k, :12], aligned.volumes[0].array[:12])
+    np.testing.assert_array_equal(values[0, 12:], aligned.volumes[1].array[12:])
 
 
 def test_the_equality_notices_a_reach_that_is_too_small(monkeypatch):

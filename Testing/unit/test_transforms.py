@@ -138,7 +138,11 @@ def test_ties_go_to_the_first_source(count):
 def test_two_sources_and_a_blank_third_are_joined_as_two():
     x = random((12, 13))
     third = torch.cat([x, torch.zeros_like(x[:, :1])], 1)
-    for rule in (lambda y: rules.most_salient(y, (2, 3)), rules.strongest, lambda y: rules.low_pass(y, "energy", (2, 3))):
+    for rule in (
+        lambda y: rules.most_salient(y, (2, 3)),
+        rules.strongest,
+        lambda y: rules.low_pass(y, "energy", (2, 3)),
+    ):
         torch.testing.assert_close(rule(third), rule(x))
 
 

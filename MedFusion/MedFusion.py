@@ -1,0 +1,477 @@
+"""The Slicer module: what Slicer asks of it, the panel, the logic that scripts call, and the test case.
+
+All arithmetic is in MedFusionLib. A run has three parts: plan (nodes to volumes) and present (result to node) touch
+the scene and so belong to the main thread; compute does not and may run in any thread.
+"""
+
+import concurrent.futures
+import importlib.util
+import queue
+import sys
+from pathlib import Path
+from typing import Annotated, Union
+
+import ctk
+import qt
+import slicer
+import vtk
+from slicer import vtkMRMLScalarVolumeNode, vtkMRMLVectorVolumeNode
+from slicer.i18n import tr as _
+from slicer.i18n import translate
+from slicer.parameterNodeWrapper import Choice, parameterNodeWrapper
+from slicer.ScriptedLoadableModule import (
+    ScriptedLoadableModule,
+    ScriptedLoadableModuleLogic,
+    ScriptedLoadableModuleTest,
+    ScriptedLoadableModuleWidget,
+)
+from slicer.util import VTKObservationMixin
+
+AUTOMATIC = "auto"
+TORCH_VERSION = ">=2.4"
+PACKAGES = ["safetensors>=0.4", "psutil>=5.9"]
+
+
+def findLibrary():
+    """Make MedFusionLib importable: installed it lies beside this file, in a source tree one folder up."""
+    root = Path(__file__).resolve().parents[1]
+    if importlib.util.find_spec("MedFusionLib") is None and (root / "MedFusionLib").is_dir():
+        sys.path.append(str(root))
+
+
+class MedFusion(ScriptedLoadableModule):
+    """What Slicer shows about the module."""
+
+    def __init__(self, parent):
+        ScriptedLoadableModule.__init__(self, parent)
+        self.parent.title = _("MedFusion")
+        self.parent.categories = [translate("qSlicerAbstractCoreModule", "Filtering")]
+        self.parent.dependencies = []
+        self.parent.contributors = ["MedFusion contributors"]
+        self.parent.helpText = _(
+            "Fuses CT, MR, PET and SPECT volumes of one patient into one volume. "
+            "Choose two or three volumes and a method, then click Apply. The inputs are not changed."
+        )
+        self.parent.acknowledgementText = _("The publications behind each method are named in its description.")
+
+
+VolumeNode = Union[vtkMRMLScalarVolumeNode, vtkMRMLVectorVolumeNode, None]  # noqa: UP007 the wrapper reads Union only
+Modality = Annotated[str, Choice([AUTOMATIC, "CT", "MR", "PET", "SPECT", "OTHER"])]
+
+
+@parameterNodeWrapper
+class MedFusionParameterNode:
+    """What the panel keeps with the scene; the widgets name these in their property SlicerParameterName."""
+
+    firstVolume: VolumeNode = None
+    firstModality: Modality = AUTOMATIC
+    secondVolume: VolumeNode = None
+    secondModality: Modality = AUTOMATIC
+    thirdVolume: VolumeNode = None
+    thirdModality: Modality = AUTOMATIC
+    outputVolume: VolumeNode = None
+
+
+class Job:
+    """A computation in a thread of its own; what it reports waits in a queue until the main thread looks.
+
+    Args:
+        compute: called with the keyword `progress`; touches neither the scene nor widgets.
+    """
+
+    def __init__(self, compute):
+        self.cancelled = False
+        self._reports = queue.SimpleQueue()
+        executor = concurrent.futures.ThreadPoolExecutor(max_workers=1)
+        self._future = executor.submit(compute, progress=self._report)
+        executor.shutdown(wait=False)
+
+    def _report(self, fraction, message):
+        from MedFusionLib.errors import Cancelled
+
+        if self.cancelled:
+            raise Cancelled(message)
+        self._reports.put((fraction, message))
+
+    def cancel(self):
+        """End at the next report; whatever comes out is not to be used."""
+        self.cancelled = True
+
+    def reports(self):
+        """The (fraction, message) pairs since the last look."""
+        return [self._reports.get() for _report in range(self._reports.qsize())]
+
+    def isDone(self, seconds=0.0):
+        """Whether it has ended, waiting so long for it."""
+        return bool(concurrent.futures.wait([self._future], timeout=seconds).done)
+
+    def result(self):
+        """What it returned; raises what it raised."""
+        return self._future.result()
+
+
+class MedFusionWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
+    """The panel: everything it does is one call of the logic, which a script can make too."""
+
+    def __init__(self, parent=None):
+        ScriptedLoadableModuleWidget.__init__(self, parent)
+        VTKObservationMixin.__init__(self)
+        self.logic = None
+        self._parameterNode = None
+        self._parameterNodeGuiTag = None
+        self._parameterReaders = {}
+        self._job = None
+        self._jobNodeIDs = ([], None)
+
+    def setup(self):
+        """Build the panel when it is first opened."""
+        ScriptedLoadableModuleWidget.setup(self)
+        self.logic = MedFusionLogic()
+        panel = slicer.util.loadUI(self.resourcePath("UI/MedFusion.ui"))
+        self.layout.addWidget(panel)
+        self.ui = slicer.util.childWidgetVariables(panel)
+        panel.setMRMLScene(slicer.mrmlScene)
+        for name, method in self.logic.methods().items():
+            self.ui.methodComboBox.addItem(method.title, name)
+        self.ui.methodComboBox.setCurrentIndex(self.ui.methodComboBox.findData("laplacian"))
+        for color in (AUTOMATIC, "none", *self.logic.colorTables()):
+            self.ui.colorComboBox.addItem(color)
+
+        self._timer = qt.QTimer()
+        self._timer.setInterval(50)
+        self._timer.connect("timeout()", self.onTimer)
+        self.ui.methodComboBox.connect("currentIndexChanged(int)", self.onMethodChanged)
+        self.ui.applyButton.connect("clicked(bool)", self.onApplyButton)
+        self.ui.cancelButton.connect("clicked(bool)", self.onCancelButton)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneEndClose)
+        self.onMethodChanged()
+        self.initializeParameterNode()
+
+    def cleanup(self):
+        """Leave nothing running and nothing observed when the module is unloaded."""
+        if self._job is not None:
+            self._job.cancel()
+        self._timer.stop()
+        self.removeObservers()
+
+    def enter(self):
+        """Bind the panel to the scene's parameters when it is opened."""
+        self.initializeParameterNode()
+
+    def exit(self):
+        """Let go of the scene's parameters when another module is opened; a run goes on."""
+        self.setParameterNode(None)
+
+    def onSceneStartClose(self, caller=None, event=None):
+        """Stop the run: the nodes it was made for are going away."""
+        self.onCancelButton()
+        self.setParameterNode(None)
+
+    def onSceneEndClose(self, caller=None, event=None):
+        """Begin anew if the panel is open."""
+        if self.parent.isEntered:
+            self.initializeParameterNode()
+
+    def initializeParameterNode(self):
+        """Find the scene's parameters, or make them."""
+        self.setParameterNode(self.logic.getParameterNode())
+
+    def setParameterNode(self, parameterNode):
+        """Bind the widgets to these parameters, or to none."""
+        if self._parameterNode:
+            self._parameterNode.disconnectGui(self._parameterNodeGuiTag)
+            self.removeObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self.updateButtons)
+        self._parameterNode = parameterNode
+        if self._parameterNode:
+            self._parameterNodeGuiTag = self._parameterNode.connectGui(self.ui)
+            self.addObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self.updateButtons)
+        self.updateButtons()
+
+    def updateButtons(self, caller=None, event=None):
+        """Say what is missing rather than fail."""
+        running = self._job is not None
+        ready = len(self.chosenInputs()[0]) >= 2
+        self.ui.applyButton.enabled = ready and not running
+        self.ui.applyButton.toolTip = _("Fuse the volumes.") if ready else _("Choose two volumes first.")
+        self.ui.cancelButton.enabled = running and not self._job.cancelled
+        self.ui.progressBar.visible = running
+
+    def chosenInputs(self):
+        """The volume nodes of the rows that have one, and their modalities (None: automatic)."""
+        if self._parameterNode is None:
+            return [], []
+        rows = [
+            (getattr(self._parameterNode, f"{row}Volume"), getattr(self._parameterNode, f"{row}Modality"))
+            for row in ("first", "second", "third")
+        ]
+        chosen = [(node, None if modality == AUTOMATIC else modality) for node, modality in rows if node]
+        return [node for node, _modality in chosen], [modality for _node, modality in chosen]
+
+    def onMethodChanged(self, index=None):
+        """Show the chosen method's sentence, and a row for each of its parameters."""
+        method = self.logic.methods()[self.ui.methodComboBox.currentData]
+        self.ui.methodLabel.text = method.summary
+        self.ui.methodLabel.toolTip = method.reference
+        form = self.ui.parametersFrame.layout()
+        while form.rowCount():
+            form.removeRow(0)
+        self._parameterReaders = {}
+        for name, parameter in method.parameters.items():
+            widget, self._parameterReaders[name] = parameterWidget(parameter)
+            widget.toolTip = parameter.help
+            form.addRow(name.replace("_", " ").capitalize() + ":", widget)
+
+    def onApplyButton(self):
+        """Plan here, compute in a thread; the timer presents."""
+        with slicer.util.tryWithErrorDisplay(_("Fusion could not be started."), waitCursor=True):
+            ensurePackages()
+            nodes, modalities = self.chosenInputs()
+            output = self._parameterNode.outputVolume
+            color = self.ui.colorComboBox.currentText
+            volumes = self.logic.plan(nodes, modalities, output, color)
+            choices = {
+                "method": self.ui.methodComboBox.currentData,
+                "parameters": {name: read() for name, read in self._parameterReaders.items()},
+                "color": color,
+            }
+            self._jobNodeIDs = ([node.GetID() for node in nodes], output and output.GetID())
+            self._job = Job(lambda progress: self.logic.compute(volumes, progress=progress, **choices))
+        self.ui.progressBar.value = 0
+        self.ui.statusLabel.text = ""
+        self._timer.start()
+        self.updateButtons()
+
+    def onCancelButton(self):
+        """Ask the run to stop at its next report."""
+        if self._job is not None:
+            self._job.cancel()
+            self.ui.statusLabel.text = _("Canceling...")
+            self.updateButtons()
+
+    def onTimer(self):
+        """Show what the run reports and, at its end, its result."""
+        # Waiting releases the interpreter lock, which Slicer's event loop may else keep from the thread.
+        done = self._job.isDone(seconds=0.03)
+        for fraction, message in self._job.reports():
+            self.ui.progressBar.value = round(100 * fraction)
+            self.ui.statusLabel.text = message
+        if done:
+            self.onJobDone()
+
+    def onJobDone(self):
+        """Put the result into the scene, or show why there is none."""
+        self._timer.stop()
+        job, self._job = self._job, None
+        self.updateButtons()
+        self.ui.statusLabel.text = _("Canceled.") if job.cancelled else ""
+        if job.cancelled:
+            return
+        sourceIDs, outputID = self._jobNodeIDs
+        with slicer.util.tryWithErrorDisplay(_("Fusion failed.")):
+            fused = job.result()
+            sources = [node for node in map(slicer.mrmlScene.GetNodeByID, sourceIDs) if node]
+            node = self.logic.present(fused, sources, outputID and slicer.mrmlScene.GetNodeByID(outputID))
+            slicer.util.setSliceViewerLayers(background=node, foreground=None)
+            self.ui.statusLabel.text = _("Result: {name}").format(name=node.GetName())
+
+
+def parameterWidget(parameter):
+    """A widget for one parameter of a method, and a function that reads it."""
+    options = getattr(parameter.bounds, "options", None)
+    if parameter.kind is bool:
+        widget = qt.QCheckBox()
+        widget.checked = parameter.default
+        return widget, lambda: widget.checked
+    if options:
+        widget = qt.QComboBox()
+        widget.addItems(list(options))
+        widget.setCurrentText(parameter.default)
+        return widget, lambda: widget.currentText
+    widget = ctk.ctkSliderWidget()
+    widget.decimals = 0 if parameter.kind is int else 3
+    widget.minimum, widget.maximum = parameter.bounds.low, parameter.bounds.high
+    widget.singleStep = 1 if parameter.kind is int else (widget.maximum - widget.minimum) / 100
+    widget.suffix = f" {parameter.bounds.unit}".rstrip()
+    widget.value = parameter.default
+    return widget, lambda: parameter.kind(widget.value)
+
+
+def ensurePackages():
+    """Offer to install what is missing: PyTorch through its extension, the rest through Slicer's own dialog."""
+    import slicer.packaging
+
+    if importlib.util.find_spec("torch") is None and importlib.util.find_spec("PyTorchUtils") is not None:
+        import PyTorchUtils
+
+        PyTorchUtils.PyTorchUtilsLogic().installTorch(askConfirmation=True, torchVersionRequirement=TORCH_VERSION)
+    slicer.packaging.pip_ensure(PACKAGES, requester="MedFusion")
+
+
+class MedFusionLogic(ScriptedLoadableModuleLogic):
+    """What the panel does, for scripts.
+
+    Args:
+        scene: where the nodes are; Slicer's own if None.
+    """
+
+    def __init__(self, scene=None):
+        ScriptedLoadableModuleLogic.__init__(self)
+        findLibrary()
+        self._scene = scene
+
+    @property
+    def scene(self):
+        """The scene worked on."""
+        return slicer.mrmlScene if self._scene is None else self._scene
+
+    def getParameterNode(self):
+        """The panel's choices that are kept with the scene."""
+        return MedFusionParameterNode(super().getParameterNode())
+
+    def methods(self):
+        """The fusion methods by name."""
+        from MedFusionLib.registry import list_methods
+
+        return list_methods()
+
+    def colorTables(self):
+        """The names of the color tables for PET and SPECT."""
+        from MedFusionLib.harmonize.color import TABLES
+
+        return TABLES
+
+    def fuse(
+        self,
+        volumeNodes,
+        method="laplacian",
+        parameters=None,
+        *,
+        modalities=None,
+        outputNode=None,
+        reference=0,
+        spacing=None,
+        color=AUTOMATIC,
+        plane=AUTOMATIC,
+        device=AUTOMATIC,
+        progress=None,
+    ):
+        """Fuse volume nodes into one and return its node; the inputs are not changed.
+
+        Args:
+            volumeNodes: two or more scalar or RGB volume nodes, the anatomical first.
+            method: a name of `methods()`.
+            parameters: of the method, by name; defaults for the rest.
+            modalities: one for each node; None, or None in its place, takes it from the node or its DICOM header.
+            outputNode: the node to fill; a new one if None.
+            reference: number of the volume whose grid the result gets.
+            spacing: mm of the result's grid, "finest", or None for the reference's own.
+            color: "auto" (RGB only if an input is), "none" (scalar), or a color table for PET and SPECT.
+            plane: "volume", "axial", "coronal", "sagittal", "all" or "auto".
+            device: "auto", "cpu", "cuda" or "mps".
+            progress: called with a fraction from 0 to 1 and a message; raise `MedFusionLib.errors.Cancelled` to stop.
+
+        Raises:
+            MedFusionLib.errors.MedFusionError: its message says what to do; the scene is as before.
+        """
+        volumes = self.plan(volumeNodes, modalities, outputNode, color)
+        fused = self.compute(
+            volumes,
+            method=method,
+            parameters=parameters,
+            reference=reference,
+            spacing=spacing,
+            color=color,
+            plane=plane,
+            device=device,
+            progress=progress,
+        )
+        return self.present(fused, volumeNodes, outputNode)
+
+    def plan(self, volumeNodes, modalities=None, outputNode=None, color=AUTOMATIC):
+        """Copies of the nodes as volumes, and all checks that need no computing. Main thread."""
+        from MedFusionLib.device import require_torch
+        from MedFusionLib.mrml import check_output, gives_color, volumes_from_nodes
+
+        require_torch()
+        volumes = volumes_from_nodes(volumeNodes, modalities)
+        check_output(outputNode, gives_color(volumes, color), volumeNodes)
+        return volumes
+
+    def compute(self, volumes, **choices):
+        """Fuse the volumes. Any thread."""
+        from MedFusionLib.pipeline import fuse
+
+        return fuse(volumes, **choices)
+
+    def present(self, fused, volumeNodes, outputNode=None):
+        """Put the result into the scene and return its node. Main thread."""
+        from MedFusionLib.mrml import add_result
+
+        return add_result(self.scene, fused, volumeNodes, outputNode)
+
+
+class MedFusionTest(ScriptedLoadableModuleTest):
+    """The test case that Slicer runs, on a small synthetic head."""
+
+    def setUp(self):
+        slicer.mrmlScene.Clear()
+        self.logic = MedFusionLogic()
+        self.nodes = [self.phantomNode(modality) for modality in ("CT", "MR")]
+
+    def phantomNode(self, modality):
+        """The middle of a head in this modality, as a node."""
+        from MedFusionLib.mrml import node_from_volume
+        from MedFusionLib.phantom import head_phantom
+
+        volume = head_phantom(modality, shape=(8, 24, 20), spacing=(2, 2, 3))
+        return node_from_volume(slicer.mrmlScene, volume)
+
+    def runTest(self):
+        """Run every test on a scene of its own."""
+        for test in (
+            self.test_fuseMakesAVolumeOnTheGridOfTheFirst,
+            self.test_inputsAreNotChanged,
+            self.test_cancelLeavesTheSceneAsItWas,
+            self.test_badInputIsRefused,
+        ):
+            self.setUp()
+            self.delayDisplay(test.__name__)
+            test()
+
+    def test_fuseMakesAVolumeOnTheGridOfTheFirst(self):
+        output = self.logic.fuse(self.nodes, method="laplacian", parameters={"levels": 2})
+        fused = slicer.util.arrayFromVolume(output)
+        self.assertEqual(output.GetClassName(), "vtkMRMLScalarVolumeNode")
+        self.assertEqual(fused.shape, slicer.util.arrayFromVolume(self.nodes[0]).shape)
+        self.assertEqual(output.GetOrigin(), self.nodes[0].GetOrigin())
+        self.assertGreaterEqual(fused.min(), 0)
+        self.assertLessEqual(fused.max(), 1)
+        self.assertGreater(fused.std(), 0)
+
+    def test_inputsAreNotChanged(self):
+        before = [slicer.util.arrayFromVolume(node).copy() for node in self.nodes]
+        self.logic.fuse(self.nodes)
+        for node, voxels in zip(self.nodes, before, strict=True):
+            self.assertTrue((slicer.util.arrayFromVolume(node) == voxels).all())
+
+    def test_cancelLeavesTheSceneAsItWas(self):
+        from MedFusionLib.errors import Cancelled
+
+        def cancel(fraction, message):
+            raise Cancelled(message)
+
+        before = slicer.mrmlScene.GetNumberOfNodes()
+        with self.assertRaises(Cancelled):
+            self.logic.fuse(self.nodes, progress=cancel)
+        self.assertEqual(slicer.mrmlScene.GetNumberOfNodes(), before)
+
+    def test_badInputIsRefused(self):
+        from MedFusionLib.errors import InputError
+
+        with self.assertRaises(InputError):
+            self.logic.fuse(self.nodes[:1])
+        with self.assertRaises(InputError):
+            self.logic.fuse(self.nodes, outputNode=self.nodes[1])
+        with self.assertRaises(InputError):
+            self.logic.fuse(self.nodes, method="no such method")

@@ -1,0 +1,323 @@
+"""The module's logic, job and test case on Slicer's own scene; the panel itself needs Qt and is not built here."""
+
+from __future__ import annotations
+
+import csv
+import importlib.util
+import json
+import re
+import subprocess
+import sys
+import threading
+import time
+from contextlib import nullcontext
+from pathlib import Path
+from types import SimpleNamespace
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+
+from MedFusionLib.errors import Cancelled, DependencyError, InputError, UnknownNameError
+from MedFusionLib.mrml import STORY, gives_color, node_from_volume, volume_from_node
+from MedFusionLib.phantom import head_phantom
+from MedFusionLib.pipeline import fuse
+from MedFusionLib.volume import MODALITIES, Volume
+
+slicer = pytest.importorskip("slicer", reason='slicer-core is not installed: pip install "medfusion[slicer]"')
+
+ROOT = Path(__file__).parents[2]
+SMALL = {"shape": (6, 20, 18), "spacing": (2, 2, 3)}
+
+
+@pytest.fixture(scope="module")
+def heads():
+    return {modality: head_phantom(modality, **SMALL) for modality in ("CT", "MR", "PET")}
+
+
+@pytest.fixture
+def nodes(scene, heads):
+    return {modality: node_from_volume(scene, volume) for modality, volume in heads.items()}
+
+
+@pytest.fixture
+def logic(module):
+    return module.MedFusionLogic()
+
+
+def captured(volume):
+    """The same volume as somebody's screen shot in color."""
+    gray = np.uint8(255 * (volume.array - volume.array.min()) / np.ptp(volume.array))
+    return Volume(np.stack([gray, gray // 2, 255 - gray], -1), volume.grid, volume.modality)
+
+
+def test_the_node_holds_the_voxels_that_the_library_makes(logic, nodes, heads):
+    node = logic.fuse([nodes["CT"], nodes["MR"]], method="weighted")
+    expected = fuse([heads["CT"], heads["MR"]], method="weighted")
+    assert np.array_equal(volume_from_node(node).array, expected.volume.array)
+    assert json.loads(node.GetAttribute(STORY))["method"] == "weighted"
+
+
+def test_all_choices_reach_the_library(logic, nodes):
+    node = logic.fuse(
+        [nodes["MR"], nodes["PET"]],
+        method="laplacian",
+        parameters={"levels": 2},
+        modalities=["OTHER", None],
+        reference=1,
+        spacing=4,
+        color="pet-heat",
+        plane="coronal",
+        device="cpu",
+    )
+    story = json.loads(node.GetAttribute(STORY))
+    assert node.GetClassName() == "vtkMRMLVectorVolumeNode"
+    assert [source["modality"] for source in story["sources"]] == ["OTHER", "PET"]
+    assert (story["parameters"]["levels"], story["reference"], story["plane"]) == (2, 1, ["coronal"])
+    np.testing.assert_allclose(node.GetSpacing(), 4)
+
+
+@pytest.mark.parametrize("color", ["auto", "none", "pet-heat"])
+@pytest.mark.parametrize("second", ["MR", "PET", "MR in color", "PET in color"])
+def test_whether_the_result_has_color_is_known_before(heads, second, color):
+    volume = heads[second.split()[0]]
+    sources = [heads["CT"], captured(volume) if second.endswith("color") else volume]
+    fused = fuse(sources, method="average", color=color)
+    assert gives_color(sources, color) == (fused.color is not None)
+
+
+def test_the_output_is_checked_before_the_work_begins(logic, nodes, monkeypatch):
+    monkeypatch.setattr(logic, "compute", lambda *_, **__: pytest.fail("began to compute"))
+    scalar = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode")
+    with pytest.raises(InputError, match="vtkMRMLVectorVolumeNode"):
+        logic.fuse([nodes["CT"], nodes["PET"]], color="pet-heat", outputNode=scalar)
+    with pytest.raises(InputError, match="one of the inputs"):
+        logic.fuse([nodes["CT"], nodes["PET"]], outputNode=nodes["PET"])
+
+
+def test_a_scene_of_the_caller_is_used(module, heads):
+    own = slicer.vtkMRMLScene()
+    sources = [node_from_volume(own, heads[modality]) for modality in ("CT", "MR")]
+    node = module.MedFusionLogic(own).fuse(sources, method="average")
+    assert node.GetScene() is own
+    assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLVolumeNode") == 0
+
+
+@pytest.mark.parametrize("at", [0.0, 0.4, 0.9])
+def test_a_cancelled_run_leaves_no_node_behind(logic, nodes, at):
+    def cancel(fraction, message):
+        if fraction >= at:
+            raise Cancelled(message)
+
+    before = slicer.mrmlScene.GetNumberOfNodes()
+    with pytest.raises(Cancelled):
+        logic.fuse([nodes["CT"], nodes["MR"]], progress=cancel)
+    assert slicer.mrmlScene.GetNumberOfNodes() == before
+
+
+def test_a_run_that_fails_leaves_no_node_behind(logic, nodes):
+    before = slicer.mrmlScene.GetNumberOfNodes()
+    with pytest.raises(UnknownNameError):
+        logic.fuse([nodes["CT"], nodes["MR"]], method="laplacean")
+    assert slicer.mrmlScene.GetNumberOfNodes() == before
+
+
+def test_without_torch_the_error_names_the_pytorch_extension(logic, nodes, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(DependencyError, match="PyTorch extension"):
+        logic.plan([nodes["CT"], nodes["MR"]])
+
+
+def test_the_test_case_that_slicer_runs_passes_from_the_source_tree(module):
+    module.MedFusionTest().runTest()
+
+
+def test_the_library_is_found_when_only_the_module_folder_is_on_the_path(module, monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(sys, "path", [str(ROOT / "MedFusion")])
+    module.findLibrary()
+    assert sys.path == [str(ROOT / "MedFusion"), str(ROOT)]
+
+
+def test_importing_the_module_does_no_work(scene):
+    code = (
+        "import sys; sys.path[:0] = sys.argv[1:]; import desktop_stand_in; desktop_stand_in.start(); import MedFusion;"
+        "print([name for name in ('torch', 'SimpleITK', 'scipy', 'MedFusionLib') if name in sys.modules])"
+    )
+    folders = [str(ROOT / "MedFusion"), str(Path(__file__).parent)]
+    run = subprocess.run([sys.executable, "-P", "-c", code, *folders], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "[]"
+
+
+def test_a_job_computes_in_another_thread_and_queues_its_reports(module):
+    def compute(progress):
+        progress(0.5, "half")
+        progress(1.0, "all")
+        return threading.current_thread()
+
+    job = module.Job(compute)
+    assert job.isDone(seconds=10)
+    assert job.reports() == [(0.5, "half"), (1.0, "all")]
+    assert job.reports() == []
+    assert job.result() is not threading.current_thread()
+
+
+def test_a_job_hands_over_the_error_of_its_thread(module):
+    def compute(progress):
+        raise InputError("Something", found="nothing")
+
+    job = module.Job(compute)
+    assert job.isDone(seconds=10)
+    with pytest.raises(InputError, match="Something"):
+        job.result()
+
+
+def test_a_cancelled_job_ends_at_its_next_report(module):
+    def compute(progress):
+        for step in range(10_000):
+            progress(step / 10_000, "working")
+            time.sleep(0.001)
+
+    job = module.Job(compute)
+    assert not job.isDone(seconds=0.02)
+    job.cancel()
+    assert job.isDone(seconds=2)
+    with pytest.raises(Cancelled):
+        job.result()
+
+
+def test_the_panel_offers_what_the_library_knows(module, logic):
+    from typing import get_args
+
+    assert tuple(get_args(module.Modality)[1].choices) == ("auto", *MODALITIES)
+    assert "laplacian" in logic.methods()
+    assert "pet-heat" in logic.colorTables()
+    for method in logic.methods().values():
+        for parameter in method.parameters.values():
+            assert parameter.kind is bool or parameter.bounds is not None, f"no widget for {method.name} {parameter}"
+
+
+def test_every_widget_that_the_panel_names_is_in_its_form(module):
+    form = ElementTree.parse(ROOT / "MedFusion/Resources/UI/MedFusion.ui")
+    named = {widget.get("name") for widget in form.iter("widget")}
+    used = set(re.findall(r"self\.ui\.(\w+)", (ROOT / "MedFusion/MedFusion.py").read_text()))
+    assert used <= named
+    bound = {prop.find("string").text for prop in form.iter("property") if prop.get("name") == "SlicerParameterName"}
+    assert bound == set(module.MedFusionParameterNode.__annotations__)
+    selectors = {w.get("name") for w in form.iter("widget") if w.get("class") == "qMRMLNodeComboBox"}
+    assert selectors == {c.find("receiver").text for c in form.iter("connection")}
+
+
+class TestPanelRun:
+    """What the panel does with a run, on bags of attributes in place of widgets."""
+
+    @pytest.fixture
+    def panel(self, module, scene, nodes, monkeypatch):
+        monkeypatch.setattr(module, "ensurePackages", lambda: None)
+        monkeypatch.setattr(slicer.util, "tryWithErrorDisplay", lambda *_, **__: nullcontext())
+        monkeypatch.setattr(slicer.util, "setSliceViewerLayers", lambda **_: None)
+        panel = module.MedFusionWidget.__new__(module.MedFusionWidget)
+        panel.logic = module.MedFusionLogic()
+        names = ["applyButton", "cancelButton", "progressBar", "statusLabel", "methodComboBox", "colorComboBox"]
+        panel.ui = SimpleNamespace(**{name: SimpleNamespace() for name in names})
+        panel.ui.methodComboBox.currentData, panel.ui.colorComboBox.currentText = "laplacian", "auto"
+        panel._timer = SimpleNamespace(start=lambda: None, stop=lambda: None)
+        panel._job, panel._parameterReaders = None, {"levels": lambda: 2}
+        panel._parameterNode = module.MedFusionParameterNode()
+        panel._parameterNode.firstVolume, panel._parameterNode.secondVolume = nodes["CT"], nodes["MR"]
+        return panel
+
+    @staticmethod
+    def finish(panel):
+        for _ in range(1000):
+            if panel._job is None:
+                return
+            panel.onTimer()
+        pytest.fail("the run does not end")
+
+    def test_apply_puts_the_result_into_the_scene(self, panel, scene):
+        panel.updateButtons()
+        assert panel.ui.applyButton.enabled
+        panel.onApplyButton()
+        assert not panel.ui.applyButton.enabled
+        assert panel.ui.cancelButton.enabled
+        self.finish(panel)
+        assert scene.GetNumberOfNodesByClass("vtkMRMLVolumeNode") == 4
+        assert panel.ui.progressBar.value == 100
+        assert panel.ui.statusLabel.text == "Result: CT+MR laplacian"
+        assert panel.ui.applyButton.enabled
+
+    def test_apply_is_off_with_one_volume(self, panel):
+        panel._parameterNode.secondVolume = None
+        panel.updateButtons()
+        assert not panel.ui.applyButton.enabled
+
+    def test_cancel_discards_even_a_finished_result(self, panel, scene):
+        panel.onApplyButton()
+        assert panel._job.isDone(seconds=10)
+        panel.onCancelButton()
+        self.finish(panel)
+        assert scene.GetNumberOfNodesByClass("vtkMRMLVolumeNode") == 3
+        assert panel.ui.statusLabel.text == "Canceled."
+
+    def test_closing_the_scene_stops_the_run(self, panel, scene, monkeypatch):
+        monkeypatch.setattr(panel, "setParameterNode", lambda node: None)
+        panel.onApplyButton()
+        panel.onSceneStartClose()
+        scene.Clear()
+        self.finish(panel)
+        assert scene.GetNumberOfNodesByClass("vtkMRMLVolumeNode") == 0
+
+    def test_the_result_goes_beside_the_other_source_if_the_first_is_deleted_meanwhile(self, panel, scene, nodes):
+        tree = scene.GetSubjectHierarchyNode()
+        study = tree.CreateStudyItem(tree.GetSceneItemID(), "Study")
+        tree.CreateItem(study, nodes["MR"])
+        panel.onApplyButton()
+        scene.RemoveNode(nodes["CT"])
+        self.finish(panel)
+        assert tree.GetNumberOfItemChildren(study) == 2
+
+
+class TestBatchExample:
+    """docs/examples/batch_in_slicer.py, with Slicer's own file reading and writing."""
+
+    @pytest.fixture
+    def batch(self, module, scene, tmp_path, monkeypatch):
+        from desktop_stand_in import FileIO
+
+        files = FileIO(scene, tmp_path)
+        monkeypatch.setattr(slicer.util, "loadVolume", files.load_volume)
+        monkeypatch.setattr(slicer.util, "saveNode", files.save_node)
+        path = ROOT / "docs/examples/batch_in_slicer.py"
+        spec = importlib.util.spec_from_file_location("batch_in_slicer", path)
+        example = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(example)
+        return example
+
+    @pytest.fixture
+    def table(self, heads, tmp_path):
+        from MedFusionLib.save import save_volume
+
+        for modality in ("CT", "PET"):
+            save_volume(heads[modality], tmp_path / f"{modality}.nrrd")
+        with (tmp_path / "cases.csv").open("w", newline="") as file:
+            csv.writer(file).writerows([("name", "CT", "PET"), ("good", "CT.nrrd", "PET.nrrd"), ("bad", "CT.nrrd", "")])
+        return tmp_path / "cases.csv"
+
+    def test_a_table_is_fused_and_the_bad_case_is_told(self, batch, table, tmp_path, heads, caplog):
+        status = batch.main([str(table), str(tmp_path / "out"), "--method", "average"])
+        assert status == 1
+        assert [path.name for path in (tmp_path / "out").iterdir()] == ["good.nrrd"]
+        assert "bad: Volumes to fuse" in caplog.text
+
+        from MedFusionLib.load import load_volume
+
+        fused = load_volume(tmp_path / "out/good.nrrd", modality="OTHER")
+        expected = fuse([heads["CT"], heads["PET"]], method="average").volume
+        np.testing.assert_allclose(fused.array, expected.array, atol=1e-6)
+        np.testing.assert_allclose(fused.grid.affine, expected.grid.affine, atol=1e-4)
+
+    def test_nothing_stays_in_the_scene(self, batch, table, tmp_path):
+        batch.main([str(table), str(tmp_path / "out"), "--method", "average"])
+        for kind in ("vtkMRMLVolumeNode", "vtkMRMLDisplayNode", "vtkMRMLStorageNode"):
+            assert slicer.mrmlScene.GetNumberOfNodesByClass(kind) == 0
