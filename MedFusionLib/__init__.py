@@ -38,7 +38,7 @@ _HOME = {
     "save_volume": "save",
 }
 
-__all__ = sorted(_HOME)
+__all__ = list(_HOME)
 
 
 def __getattr__(name: str) -> Any:

@@ -158,8 +158,10 @@ class Run:
         if not mask.any():
             return
         fused = self._fused(sources.slab(first, last), sources.mask[first:last])[start - first : stop - first]
-        self.clipped += int(((fused < 0) | (fused > 1))[mask].sum())
-        np.copyto(result[start:stop], np.clip(fused, 0, 1, out=fused), where=mask)
+        if fused.min() < 0 or fused.max() > 1:
+            self.clipped += int((((fused < 0) | (fused > 1)) & mask).sum())
+            np.clip(fused, 0, 1, out=fused)
+        np.copyto(result[start:stop], fused, where=mask)
 
     def _fused(self, values: np.ndarray, mask: np.ndarray) -> np.ndarray:
         """(K, n, H, W) -> (n, H, W): a single 3-D image, or a batch of n slices."""

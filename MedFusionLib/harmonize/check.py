@@ -61,7 +61,7 @@ def misalignment(
         spacing: millimeters along (i, j, k).
 
     Returns:
-        (length of that shift in mm, shared information there over that at the given pose), or None if nothing looks wrong.
+        (length of that shift in mm, shared information there over that at the given pose), or None if all looks well.
     """
     factors = tuple(max(1, round(n / _SIDE)) for n in reference.shape)
     a, b, inside = (_coarse(image, factors) for image in (reference, moving, domain))

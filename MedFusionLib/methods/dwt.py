@@ -23,7 +23,7 @@ def _reach(levels: int, wavelet: str, **_: object) -> int:
     reference="Li, Manjunath, Mitra 1995, doi 10.1006/gmip.1995.1022",
     reach=_reach,
     stride=lambda levels, **_: 2**levels,
-    workspace=8.0,
+    workspace=5.0,
     keeps_lone=True,
 )
 def dwt(

@@ -25,7 +25,7 @@ def _reach(radius_base: int, radius_detail: int, **_: object) -> int:
     sources=(2, None),
     reference="Li, Kang, Hu 2013, doi 10.1109/TIP.2013.2244222",
     reach=_reach,
-    workspace=14.0,
+    workspace=36.0,
     keeps_lone=True,
 )
 def guided(

@@ -11,7 +11,7 @@ from MedFusionLib.registry import method
     dims=(2, 3),
     sources=(2, None),
     reference="Naidu, Raol 2008, doi 10.14429/dsj.58.1653",
-    workspace=2.5,
+    workspace=4.5,
     keeps_lone=True,
 )
 def pca(sources, *, moments=None):
@@ -26,8 +26,10 @@ def pca(sources, *, moments=None):
     """
     import torch
 
-    flat = sources.flatten(2).double()
-    covariance = torch.stack([torch.cov(image, correction=0) for image in flat]) if moments is None else moments[None]
+    if moments is None:
+        covariance = torch.stack([torch.cov(image, correction=0) for image in sources.flatten(2).double()])
+    else:
+        covariance = moments[None]
     # Where nothing varies all sources are alike; the identity gives the first eigenvector no direction of its own.
     component = torch.linalg.eigh(covariance)[1][..., -1].abs()
     constant = covariance.diagonal(dim1=-2, dim2=-1).sum(-1, keepdim=True) <= 0

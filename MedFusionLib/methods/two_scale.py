@@ -21,7 +21,7 @@ def _reach(sigma: float) -> int:
     sources=(2, None),
     reference="project baseline",
     reach=_reach,
-    workspace=5.0,
+    workspace=6.0,
 )
 def two_scale(sources, *, sigma: Annotated[float, Range(0.5, 20, unit="voxel")] = 4.0):
     """Fuse (B, K, *S) in [0, 1] into (B, 1, *S).

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -154,3 +156,30 @@ def test_the_gpu_gives_what_the_cpu_gives(name, dims):
     difference = (METHODS[name].function(sources.cuda()).cpu() - METHODS[name].function(sources)).abs()
     assert difference.median() < 1e-6
     assert (difference > 1e-4).float().mean() < 1e-3
+
+
+PEAK = """
+import resource, sys, torch
+from MedFusionLib.registry import find_method
+torch.set_num_threads(2)
+entry, count, dims = find_method(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
+sources = torch.rand((1, count, 90, 160, 160) if dims == 3 else (30, count, 256, 256))
+small = sources[(..., *[slice(20)] * dims)]
+peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+with torch.inference_mode():
+    entry.function(small)
+    before = peak()
+    entry.function(sources)
+print((peak() - before) / (4 * sources.numel()))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("count", [2, 3])
+@pytest.mark.parametrize(("name", "dims"), CASES)
+def test_the_declared_workspace_is_enough(name, dims, count):
+    # Slabs are sized by it: a method that takes more than it says could run out of memory.
+    command = [sys.executable, "-c", PEAK, name, str(count), str(dims)]
+    measured = float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    # The allocator may keep a little more than is in use.
+    assert measured <= 1.1 * METHODS[name].workspace

@@ -87,7 +87,7 @@ def test_several_colors_are_weighted_by_how_colorful_they_are():
 
 
 def test_an_unknown_table_names_those_there_are():
-    with pytest.raises(UnknownNameError, match="'jet2'.*pet-heat"):
+    with pytest.raises(UnknownNameError, match=r"'jet2'.*pet-heat"):
         table("jet2")
 
 

@@ -179,7 +179,7 @@ def test_fewer_than_two_volumes_are_an_error(count):
 
 def test_an_unknown_color_table_is_named_before_any_work():
     volume = Volume(np.eye(4)[None], grid_of((1, 4, 4), (1, 1, 1)), "MR")
-    with pytest.raises(UnknownNameError, match="'pet-heet'.*pet-heat"):
+    with pytest.raises(UnknownNameError, match=r"'pet-heet'.*pet-heat"):
         align([volume, volume], color="pet-heet")
 
 

@@ -411,5 +411,5 @@ def test_complex_nifti_is_refused_by_its_type_code(tmp_path):
 
 def test_nifti_without_sense_in_its_sizes_is_refused(tmp_path):
     for dims in ((3, 5, -6, 7), (9, 5, 6, 7), (3, 30000, 30000, 30000)):
-        with pytest.raises(MedFusionError, match="a.nii: found"):
+        with pytest.raises(MedFusionError, match=r"a\.nii: found"):
             load_volume(nifti(tmp_path / "a.nii", numbers(), dims=dims), "MR")

@@ -81,12 +81,12 @@ def test_a_wrong_value_names_the_parameter_the_value_and_what_is_accepted(name, 
 
 
 def test_an_unknown_parameter_names_the_nearest():
-    with pytest.raises(ParameterError, match="'level'; accepted: sigma, levels, low, mirror. Did you mean levels?"):
+    with pytest.raises(ParameterError, match=r"'level'; accepted: sigma, levels, low, mirror\. Did you mean levels\?"):
         checked("example", PARAMETERS, {"level": 2})
 
 
 def test_an_unknown_method_names_the_nearest():
-    with pytest.raises(UnknownNameError, match="'laplacien'.*Did you mean laplacian?"):
+    with pytest.raises(UnknownNameError, match=r"'laplacien'.*Did you mean laplacian\?"):
         find_method("laplacien")
 
 

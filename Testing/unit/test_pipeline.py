@@ -240,7 +240,7 @@ def test_without_torch_the_error_says_how_to_get_it(monkeypatch):
     import sys
 
     monkeypatch.setitem(sys.modules, "torch", None)
-    with pytest.raises(DependencyError, match="PyTorch extension.*pip install torch"):
+    with pytest.raises(DependencyError, match=r"PyTorch extension.*pip install torch"):
         fuse(pair())
 
 
