@@ -11,7 +11,9 @@ from MedFusionLib.slabs import Progress
 from MedFusionLib.volume import Aligned, Fused
 
 COMBINATIONS = (("CT", "MR"), ("MR", "PET"), ("MR", "SPECT"), ("CT", "MR", "PET"))
-_COLOR = "pet-heat"
+_COLOR = "hot"
+_LESIONS_AT = (0.0, 0.0, 2.0)
+"""RAS mm: the level of the phantom's four lesions."""
 
 
 def run_demo(folder: Path, progress: Progress | None = None) -> list[Path]:
@@ -45,7 +47,7 @@ def run_demo(folder: Path, progress: Progress | None = None) -> list[Path]:
             written.append(save_volume(fused.color, folder / f"{stem}_color.nii.gz"))
         written.append(save_json(fused.story, folder / f"{stem}.json"))
         pairs.append((aligned, fused))
-    written.append(save_png(sheet(pairs), folder / "montage.png"))
+    written.append(save_png(sheet(pairs, at=_LESIONS_AT), folder / "montage.png"))
     written.append(write_mrb(folder / "scene.mrb", [*heads.values(), *(fused for _, fused in pairs)]))
     if progress:
         progress(1.0, "Done")

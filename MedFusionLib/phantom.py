@@ -68,7 +68,7 @@ class Physics:
 # fmt: off
 PHYSICS = {  # values: air skin fat muscle bone marrow csf gray white ventricle caudate putamen thalamus eye lens sinus
     "CT": Physics("HU", (90, 240, 200), (1, 1, 2), 0.8, 0.5, _gaussian, 7.0, 0.0,
-        (-1000, 45, -90, 55, 1300, 550, 8, 37, 28, 8, 38, 38, 37, 12, 90, -1000), 220),
+        (-1000, 45, -90, 55, 1300, 550, 8, 37, 28, 8, 38, 38, 37, 12, 90, -1000), 450),
     "MR": Physics("a.u.", (128, 160, 128), (1.5, 1.5, 1.5), 1.0, 0.0, _rician, 16.0, 0.08,
         (0, 420, 900, 380, 60, 560, 150, 480, 700, 140, 500, 530, 580, 160, 380, 0), 980),
     "PET": Physics("SUV", (64, 84, 70), (3, 3, 3), 6.0, 0.5, _poisson, 0.5, 0.0,

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 PANEL_PX = 300
 """Height of the tallest panel, half the largest width; all panels share one scale."""
 
-_HEAT = "pet-heat"
+_HEAT = "hot"
 _GAP, _LINE, _BAR, _NARROWEST = 8, 20, 8, 170
 _TEXT, _FAINT, _LETTER = (255, 255, 255), (170, 170, 170), (255, 220, 90)
 
@@ -100,7 +100,7 @@ def _composed(
         panels = [column.paint(*slices) for column in columns]
         strips.append(_row(panels, plane, size, width, position(grid, plane, center)))
     if any(column.window for column in columns):
-        strips.append(_heat_bars(columns, width))
+        strips.append(_heat_bars(columns, width, _heat_of(fused)))
     return _stacked(strips)
 
 
@@ -149,11 +149,11 @@ def _row(panels: Sequence[np.ndarray], plane: Plane, size: tuple[int, int], widt
     return strip
 
 
-def _heat_bars(columns: Sequence[_Column], width: int) -> Image.Image:
+def _heat_bars(columns: Sequence[_Column], width: int, heat: str) -> Image.Image:
     from MedFusionLib.harmonize.color import colorize
 
     strip = _strip(len(columns), width, _BAR + _LINE)
-    ramp = _picture(colorize(np.linspace(0, 1, width, dtype=np.float32)[None], _HEAT), (width, _BAR))
+    ramp = _picture(colorize(np.linspace(0, 1, width, dtype=np.float32)[None], heat), (width, _BAR))
     for number, column in enumerate(columns):
         if column.window:
             left = _left(number, width)
@@ -181,17 +181,19 @@ def _sizes(grid: Grid, planes: Sequence[Plane]) -> list[tuple[int, int]]:
 
 
 def _columns(aligned: Aligned, fused: Fused) -> list[_Column]:
+    heat = _heat_of(fused)
+
     def source(number: int) -> Callable[..., np.ndarray]:
-        return lambda sources, *_: _shown(sources[number], aligned.volumes[number])
+        return lambda sources, *_: _shown(sources[number], aligned.volumes[number], heat)
 
     def overlay(sources: np.ndarray, *_: Any) -> np.ndarray:
-        colored = [_shown(each, volume) for each, volume in zip(sources, aligned.volumes, strict=True)]
+        colored = [_shown(each, volume, heat) for each, volume in zip(sources, aligned.volumes, strict=True)]
         below = colored.pop(aligned.reference)
         return 0.5 * below + 0.5 * np.mean(colored, axis=0)
 
     columns = [
         _Column(
-            (f"{volume.modality}  {volume.name}", _range(window)),
+            (_name(volume), _range(window)),
             source(number),
             window if volume.is_functional else None,
         )
@@ -204,10 +206,22 @@ def _columns(aligned: Aligned, fused: Fused) -> list[_Column]:
     return columns
 
 
-def _shown(values: np.ndarray, volume: Volume) -> np.ndarray:
+def _name(volume: Volume) -> str:
+    return volume.name if volume.modality in volume.name else f"{volume.modality}  {volume.name}"
+
+
+def _heat_of(fused: Fused) -> str:
+    """The color table of functional sources: the one the result was colored with, else the default."""
+    from MedFusionLib.harmonize.color import TABLES
+
+    chosen = fused.story.get("plan", {}).get("color")
+    return chosen if chosen in TABLES else _HEAT
+
+
+def _shown(values: np.ndarray, volume: Volume, heat: str) -> np.ndarray:
     from MedFusionLib.harmonize.color import colorize
 
-    return colorize(values, _HEAT) if volume.is_functional else _gray(values)
+    return colorize(values, heat) if volume.is_functional else _gray(values)
 
 
 def _gray(values: np.ndarray) -> np.ndarray:

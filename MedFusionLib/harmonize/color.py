@@ -14,9 +14,11 @@ from MedFusionLib.errors import UnknownNameError
 
 # Position in [0, 1], then R, G, B of the corners of piecewise linear tables.
 # pet-heat and pet-rainbow: 3D Slicer's "PET-Heat" and "PET-Rainbow2" (vtkMRMLPETProceduralColorNode).
+# hot: black, red, yellow, white in even steps, so that uptake can still be read between a half and all of it.
 # atlas-pet: the palette of the Whole Brain Atlas' FDG images (128 colors).
 _TABLES = {
     "gray": ((0, 0, 0, 0), (1, 1, 1, 1)),
+    "hot": ((0, 0, 0, 0), (0.375, 1, 0, 0), (0.75, 1, 1, 0), (1, 1, 1, 1)),
     "pet-heat": (
         (0, 0, 0, 0),
         (35 / 255, 0.36, 0, 0),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -143,9 +145,9 @@ def test_headers_name_modality_window_method_and_parameters(written):
     texts = [text for text, *_ in written]
     assert texts[:9] == [
         "Case 7",
-        "CT  of CT",
+        "of CT",
         "-450..1050 HU",
-        "PET  of PET",
+        "of PET",
         "0..7.3 SUV",
         "Overlay, 50 %",
         "CT + PET",
@@ -173,11 +175,17 @@ def test_functional_sources_and_the_overlay_are_in_heat_colors():
     width = (picture.shape[1] - present._GAP) // 4
     # Beside the letters and the position.
     row, column = present._GAP + 2 * present._LINE + 100, present._GAP + (width - present._GAP) // 2 + 60
-    heat = colorize(np.float32(0.3), "pet-heat")
+    heat = colorize(np.float32(0.3), "hot")
     expected = [np.full(3, 0.6), heat, 0.5 * heat + 0.3, np.full(3, 0.5)]
     found = [picture[row, column + number * width] / 255 for number in range(4)]
     # Rounding to 8 bits.
     assert np.array(found) == pytest.approx(np.array(expected), abs=0.004)
+
+
+def test_heat_colors_are_those_of_the_result():
+    aligned, fused = case(grid_of(), modalities=("MR", "PET"), values=(0.6, 0.3))
+    chosen = Fused(fused.volume, None, {"plan": {"color": "pet-heat"}})
+    assert not np.array_equal(np.asarray(montage(aligned, fused)), np.asarray(montage(aligned, chosen)))
 
 
 def test_the_reference_is_half_of_the_overlay_of_three():
@@ -285,3 +293,10 @@ def test_a_picture_that_cannot_be_saved_leaves_the_old_one(tmp_path, monkeypatch
     with pytest.raises(SaveError, match="No space left"):
         save_png(picture, path)
     assert path.read_bytes() == b"old"
+
+
+def test_a_name_that_does_not_tell_the_modality_gets_it_in_front(written):
+    aligned, fused = case(grid_of(), modalities=("CT", "MR"))
+    renamed = tuple(replace(volume, name="head") for volume in aligned.volumes)
+    montage(replace(aligned, volumes=renamed), fused)
+    assert [text for text, *_ in written][:3:2] == ["CT  head", "MR  head"]

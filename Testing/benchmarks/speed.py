@@ -1,0 +1,81 @@
+"""Seconds and memory of the fusion step on a 256 x 256 x 180 pair, given harmonized input.
+
+    python -m Testing.benchmarks.speed [METHOD PLANE]
+
+Each row runs in a process of its own: the first run, the median of five more, and the peak of the whole process.
+"""
+
+from __future__ import annotations
+
+import resource
+import subprocess
+import sys
+import time
+
+import numpy as np
+
+SHAPE = (180, 256, 256)
+METHODS = ("average", "laplacian", "dwt", "guided", "two_scale", "pca")
+ROWS = [(name, plane) for name in METHODS for plane in ("axial", "volume")]
+ROWS += [("numpy", "mean"), ("numpy", "foreground")]
+
+
+def heads():
+    """Two textured balls on black, as large as a head in its field of view."""
+    from scipy.ndimage import gaussian_filter
+
+    from MedFusionLib.harmonize.mask import foreground
+    from MedFusionLib.volume import Aligned, Grid, Volume, Window
+
+    grid = Grid(SHAPE, np.eye(4))
+    axes = np.ogrid[tuple(slice(-1, 1, n * 1j) for n in SHAPE)]
+    inside = sum(axis**2 for axis in axes) < 0.9
+    volumes = []
+    for seed in range(2):
+        array = gaussian_filter(np.random.default_rng(seed).random(SHAPE, dtype=np.float32), 1)
+        array = (array - array.min()) / np.ptp(array) * inside
+        volumes.append(Volume(array, grid, "MR"))
+    fields = np.ones((2, *SHAPE), bool)
+    mask = foreground([volume.array for volume in volumes], fields)
+    return Aligned(tuple(volumes), (Window(0, 1),) * 2, fields, mask)
+
+
+def job(name, plane):
+    """The work to time."""
+    aligned = heads()
+    a, b = (volume.array for volume in aligned.volumes)
+    if name == "numpy":
+        if plane == "mean":
+            return lambda: (a + b) / 2
+        return lambda: np.where(aligned.mask, (a + b) / 2, a)
+    import torch  # noqa: F401  its import is not the work
+
+    from MedFusionLib.pipeline import fuse_aligned
+
+    return lambda: fuse_aligned(aligned, method=name, plane=plane)
+
+
+def measure(name, plane):
+    work, seconds = job(name, plane), []
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    for _ in range(6):
+        start = time.perf_counter()
+        work()
+        seconds.append(time.perf_counter() - start)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    first, rest = seconds[0], np.median(seconds[1:])
+    print(
+        f"{name:<10} {plane:<10} first {first:6.3f} s  then {rest:6.3f} s  peak {peak:5.0f} MB ({peak - before:+.0f})"
+    )
+
+
+def main():
+    if len(sys.argv) == 3:
+        measure(*sys.argv[1:])
+        return
+    for row in ROWS:
+        subprocess.run([sys.executable, "-m", "Testing.benchmarks.speed", *row], check=True)
+
+
+if __name__ == "__main__":
+    main()
