@@ -4,9 +4,7 @@ All arithmetic is in MedFusionLib. A run has three parts: plan (nodes to volumes
 the scene and so belong to the main thread; compute does not and may run in any thread.
 """
 
-import concurrent.futures
 import importlib.util
-import queue
 import sys
 from pathlib import Path
 from typing import Annotated, Union
@@ -29,7 +27,7 @@ from slicer.util import VTKObservationMixin
 
 AUTOMATIC = "auto"
 TORCH_VERSION = ">=2.4"
-PACKAGES = ["safetensors>=0.4", "psutil>=5.9"]
+PACKAGES = ["psutil>=5.9"]
 
 
 def findLibrary():
@@ -70,44 +68,6 @@ class MedFusionParameterNode:
     thirdVolume: VolumeNode = None
     thirdModality: Modality = AUTOMATIC
     outputVolume: VolumeNode = None
-
-
-class Job:
-    """A computation in a thread of its own; what it reports waits in a queue until the main thread looks.
-
-    Args:
-        compute: called with the keyword `progress`; touches neither the scene nor widgets.
-    """
-
-    def __init__(self, compute):
-        self.cancelled = False
-        self._reports = queue.SimpleQueue()
-        executor = concurrent.futures.ThreadPoolExecutor(max_workers=1)
-        self._future = executor.submit(compute, progress=self._report)
-        executor.shutdown(wait=False)
-
-    def _report(self, fraction, message):
-        from MedFusionLib.errors import Cancelled
-
-        if self.cancelled:
-            raise Cancelled(message)
-        self._reports.put((fraction, message))
-
-    def cancel(self):
-        """End at the next report; whatever comes out is not to be used."""
-        self.cancelled = True
-
-    def reports(self):
-        """The (fraction, message) pairs since the last look."""
-        return [self._reports.get() for _report in range(self._reports.qsize())]
-
-    def isDone(self, seconds=0.0):
-        """Whether it has ended, waiting so long for it."""
-        return bool(concurrent.futures.wait([self._future], timeout=seconds).done)
-
-    def result(self):
-        """What it returned; raises what it raised."""
-        return self._future.result()
 
 
 class MedFusionWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
@@ -224,6 +184,8 @@ class MedFusionWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def onApplyButton(self):
         """Plan here, compute in a thread; the timer presents."""
+        from MedFusionLib.job import Job
+
         with slicer.util.tryWithErrorDisplay(_("Fusion could not be started."), waitCursor=True):
             ensurePackages()
             nodes, modalities = self.chosenInputs()
@@ -252,7 +214,7 @@ class MedFusionWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def onTimer(self):
         """Show what the run reports and, at its end, its result."""
         # Waiting releases the interpreter lock, which Slicer's event loop may else keep from the thread.
-        done = self._job.isDone(seconds=0.03)
+        done = self._job.is_done(seconds=0.03)
         for fraction, message in self._job.reports():
             self.ui.progressBar.value = round(100 * fraction)
             self.ui.statusLabel.text = message
@@ -390,10 +352,10 @@ class MedFusionLogic(ScriptedLoadableModuleLogic):
 
     def plan(self, volumeNodes, modalities=None, outputNode=None, color=AUTOMATIC):
         """Copies of the nodes as volumes, and all checks that need no computing. Main thread."""
-        from MedFusionLib.device import require_torch
+        from MedFusionLib.device import require_packages
         from MedFusionLib.mrml import check_output, gives_color, volumes_from_nodes
 
-        require_torch()
+        require_packages()
         volumes = volumes_from_nodes(volumeNodes, modalities)
         check_output(outputNode, gives_color(volumes, color), volumeNodes)
         return volumes

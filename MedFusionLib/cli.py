@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from MedFusionLib import __version__
 from MedFusionLib.errors import InputError, MedFusionError, ParameterError
@@ -46,10 +46,17 @@ def _one_line(error: Exception) -> str:
     )
 
 
+class _Parser(argparse.ArgumentParser):
+    """argparse, but a mistake is one line, not the whole usage."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"medfusion: {message} (see {self.prog} --help)\n")
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("medfusion", description="Fuse CT, MRI, PET and SPECT volumes of one patient.")
+    parser = _Parser("medfusion", description="Fuse CT, MRI, PET and SPECT volumes of one patient.")
     parser.add_argument("--version", action="version", version=f"medfusion {__version__}")
-    common = argparse.ArgumentParser(add_help=False)
+    common = _Parser(add_help=False)
     common.add_argument("--quiet", action="store_true", help="no progress, no notes")
     common.add_argument("--debug", action="store_true", help="show the full trace of an error")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
+from MedFusionLib.errors import DependencyError
 from MedFusionLib.harmonize import align
 from MedFusionLib.phantom import head_phantom
 from MedFusionLib.pipeline import fuse_aligned, part
 from MedFusionLib.slabs import Progress
 from MedFusionLib.volume import Aligned, Fused
+
+_log = logging.getLogger("MedFusionLib")
 
 COMBINATIONS = (("CT", "MR"), ("MR", "PET"), ("MR", "SPECT"), ("CT", "MR", "PET"))
 _COLOR = "hot"
@@ -20,7 +24,7 @@ def run_demo(folder: Path, progress: Progress | None = None) -> list[Path]:
     """Fuse phantom CT+MR, MR+PET, MR+SPECT and CT+MR+PET; the MR's grid is the reference.
 
     Args:
-        folder: gets the sources and the fused volumes (.nii.gz), scene.mrb and montage.png.
+        folder: gets the sources and the fused volumes (.nii.gz), montage.png and, with slicer-core, scene.mrb.
         progress: called with (fraction 0..1, message).
 
     Returns:
@@ -48,7 +52,10 @@ def run_demo(folder: Path, progress: Progress | None = None) -> list[Path]:
         written.append(save_json(fused.story, folder / f"{stem}.json"))
         pairs.append((aligned, fused))
     written.append(save_png(sheet(pairs, at=_LESIONS_AT), folder / "montage.png"))
-    written.append(write_mrb(folder / "scene.mrb", [*heads.values(), *(fused for _, fused in pairs)]))
+    try:
+        written.append(write_mrb(folder / "scene.mrb", [*heads.values(), *(fused for _, fused in pairs)]))
+    except DependencyError as error:  # a plain install has no slicer-core; everything else is there
+        _log.warning("No scene.mrb. %s", error)
     if progress:
         progress(1.0, "Done")
     return written

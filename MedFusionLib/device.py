@@ -10,11 +10,11 @@ if TYPE_CHECKING:
     import torch
 
 
-def require_torch() -> None:
-    """See that PyTorch is there.
+def require_packages() -> None:
+    """See that PyTorch and psutil are there: the two that Slicer does not bring.
 
     Raises:
-        DependencyError: with the way to get it.
+        DependencyError: with the way to get what is missing.
     """
     try:
         import torch  # noqa: F401
@@ -25,16 +25,25 @@ def require_torch() -> None:
             accepted="torch >= 2.4",
             fix="In 3D Slicer install the PyTorch extension; elsewhere: pip install torch",
         ) from cause
+    try:
+        import psutil  # noqa: F401
+    except ImportError as cause:
+        raise DependencyError(
+            "Fusion",
+            found=f"no psutil ({cause})",
+            accepted="psutil >= 5.9",
+            fix='In 3D Slicer: slicer.util.pip_install("psutil"); elsewhere: pip install psutil',
+        ) from cause
 
 
 def find_device(name: str = "auto") -> torch.device:
     """The device of this name; "auto" is CUDA, else MPS, else the CPU.
 
     Raises:
-        DependencyError: if PyTorch is not installed.
+        DependencyError: if a package is missing.
         InputError: if the device does not exist here.
     """
-    require_torch()
+    require_packages()
     import torch
 
     if name == "auto":

@@ -8,8 +8,6 @@ import json
 import re
 import subprocess
 import sys
-import threading
-import time
 from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
@@ -149,43 +147,6 @@ def test_importing_the_module_does_no_work(scene):
     assert run.stdout.strip() == "[]"
 
 
-def test_a_job_computes_in_another_thread_and_queues_its_reports(module):
-    def compute(progress):
-        progress(0.5, "half")
-        progress(1.0, "all")
-        return threading.current_thread()
-
-    job = module.Job(compute)
-    assert job.isDone(seconds=10)
-    assert job.reports() == [(0.5, "half"), (1.0, "all")]
-    assert job.reports() == []
-    assert job.result() is not threading.current_thread()
-
-
-def test_a_job_hands_over_the_error_of_its_thread(module):
-    def compute(progress):
-        raise InputError("Something", found="nothing")
-
-    job = module.Job(compute)
-    assert job.isDone(seconds=10)
-    with pytest.raises(InputError, match="Something"):
-        job.result()
-
-
-def test_a_cancelled_job_ends_at_its_next_report(module):
-    def compute(progress):
-        for step in range(10_000):
-            progress(step / 10_000, "working")
-            time.sleep(0.001)
-
-    job = module.Job(compute)
-    assert not job.isDone(seconds=0.02)
-    job.cancel()
-    assert job.isDone(seconds=2)
-    with pytest.raises(Cancelled):
-        job.result()
-
-
 def test_the_panel_offers_what_the_library_knows(module, logic):
     from typing import get_args
 
@@ -254,7 +215,7 @@ class TestPanelRun:
 
     def test_cancel_discards_even_a_finished_result(self, panel, scene):
         panel.onApplyButton()
-        assert panel._job.isDone(seconds=10)
+        assert panel._job.is_done(seconds=10)
         panel.onCancelButton()
         self.finish(panel)
         assert scene.GetNumberOfNodesByClass("vtkMRMLVolumeNode") == 3

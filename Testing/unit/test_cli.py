@@ -142,6 +142,30 @@ def test_a_mistake_is_one_line_and_exit_code_2_and_nothing_is_written(arguments,
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    "arguments", ["", "melt", "fuse", "fuse a.nii", "methods --colour", "fuse a b -o c --reference x"]
+)
+def test_a_line_that_cannot_be_read_is_one_line_and_exit_code_2(arguments, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main(arguments.split())
+    assert stopped.value.code == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert len(err.strip().splitlines()) == 1
+    assert "--help" in err
+
+
+def test_without_slicer_core_the_demo_writes_all_but_the_scene_and_says_so(tmp_path, monkeypatch, caplog):
+    from MedFusionLib import demo
+
+    monkeypatch.setattr(demo, "head_phantom", lambda m: head_phantom(m, shape=(20, 28, 24), spacing=(7, 7, 8)))
+    monkeypatch.setitem(sys.modules, "slicer", None)
+    assert main(["demo", "-o", str(tmp_path)]) == 0
+    assert (tmp_path / "montage.png").exists()
+    assert not (tmp_path / "scene.mrb").exists()
+    assert 'pip install "medfusion[slicer]"' in caplog.text
+
+
 def test_a_failure_is_one_line_and_exit_code_1(in_folder, tmp_path, capsys, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")

@@ -18,7 +18,7 @@ LAYERS = (
     ("errors",),
     ("params",),
     ("volume",),
-    ("registry", "device"),
+    ("registry", "device", "job"),
     ("files", "load", "save", "phantom", "_head", "harmonize", "transforms"),
     ("methods",),
     ("slabs",),

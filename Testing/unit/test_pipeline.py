@@ -244,6 +244,14 @@ def test_without_torch_the_error_says_how_to_get_it(monkeypatch):
         fuse(pair())
 
 
+def test_without_psutil_the_error_says_how_to_get_it(monkeypatch):
+    import sys
+
+    monkeypatch.setitem(sys.modules, "psutil", None)
+    with pytest.raises(DependencyError, match=r"no psutil.*pip install psutil"):
+        fuse(pair())
+
+
 def test_a_pair_that_looks_unregistered_is_told_and_logged(caplog):
     volumes = pair()
     affine = volumes[0].grid.affine.copy()

@@ -1,0 +1,56 @@
+"""The peak of a run grows with the volume and no faster, and is bounded by what is free."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from MedFusionLib.registry import list_methods
+
+CODE = """
+import resource, sys
+import numpy as np, torch
+from MedFusionLib.volume import Aligned, Grid, Volume, Window
+from MedFusionLib.pipeline import fuse_aligned
+name, plane, slices = sys.argv[1], sys.argv[2], int(sys.argv[3])
+if len(sys.argv) > 4:
+    from MedFusionLib import slabs
+    slabs.free_bytes = lambda device: int(sys.argv[4])
+shape = (slices, 128, 128)
+rng = np.random.default_rng(0)
+volumes = tuple(Volume(rng.random(shape, dtype=np.float32), Grid(shape, np.eye(4)), "MR") for _ in range(2))
+aligned = Aligned(volumes, (Window(0, 1),) * 2, np.ones((2, *shape), bool), np.ones(shape, bool))
+small = Aligned(tuple(Volume(v.array[:8], Grid((8, 128, 128), np.eye(4)), "MR") for v in volumes),
+                (Window(0, 1),) * 2, np.ones((2, 8, 128, 128), bool), np.ones((8, 128, 128), bool))
+fuse_aligned(small, method=name, plane=plane)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+fuse_aligned(aligned, method=name, plane=plane)
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
+"""
+
+
+def megabytes(*arguments):
+    """What a run adds to the peak of its process."""
+    command = [sys.executable, "-c", CODE, *map(str, arguments)]
+    return float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("plane", ["axial", "volume"])
+@pytest.mark.parametrize("name", list_methods())
+def test_the_peak_grows_no_faster_than_the_volume(name, plane):
+    one, two = megabytes(name, plane, 128), megabytes(name, plane, 256)
+    # 10 % and 20 MB for the allocator, which keeps freed blocks.
+    assert two <= 2.2 * one + 20
+
+
+@pytest.mark.slow
+def test_little_free_memory_means_a_small_peak():
+    # 512 slices of 128 x 128 are 32 MB an array; whole, the pyramid takes 600 MB. Of 700 MB free, half is for slabs.
+    plenty = megabytes("laplacian", "volume", 512)
+    scarce = megabytes("laplacian", "volume", 512, 700 * 2**20)
+    result = 4 * 512 * 128 * 128 / 2**20
+    assert plenty > 450
+    assert scarce < 350 + result
