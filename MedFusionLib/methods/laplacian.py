@@ -39,10 +39,13 @@ def laplacian(
         low: what becomes of the remaining low-pass image: the mean, the maximum, or the source with the larger
             local energy.
     """
-    from MedFusionLib.transforms.pyramid import analyze, synthesize
+    from MedFusionLib.transforms.pyramid import details, synthesize
     from MedFusionLib.transforms.rules import low_pass, most_salient
     from MedFusionLib.transforms.window import spatial_axes
 
     axes = spatial_axes(sources)
-    details, rest = analyze(sources, levels, axes)
-    return synthesize([most_salient(detail, axes) for detail in details], low_pass(rest, low, axes), axes)
+    fused, rest = [], sources
+    for detail, below in details(sources, levels, axes):
+        fused.append(most_salient(detail, axes))
+        rest = below
+    return synthesize(fused, low_pass(rest, low, axes), axes)

@@ -6,7 +6,7 @@ would throw away. Odd sizes round up when reduced and are cropped when expanded;
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -44,18 +44,25 @@ def expand(x: Tensor, shape: Sequence[int], axes: Sequence[int]) -> Tensor:
     return x
 
 
-def analyze(x: Tensor, levels: int, axes: Sequence[int]) -> tuple[list[Tensor], Tensor]:
-    """Decompose into `levels` detail images, fine to coarse, and the remaining low-pass image."""
-    details = []
+def details(x: Tensor, levels: int, axes: Sequence[int]) -> Iterator[tuple[Tensor, Tensor]]:
+    """Each level's detail image, fine to coarse, with the low-pass image that remains below it.
+
+    One level at a time, so that a caller who is done with a level need not keep it.
+    """
     for _ in range(levels):
         low = reduce(x, axes)
-        details.append(x - expand(low, [x.shape[axis] for axis in axes], axes))
+        yield x - expand(low, [x.shape[axis] for axis in axes], axes), low
         x = low
-    return details, x
 
 
-def synthesize(details: Sequence[Tensor], low: Tensor, axes: Sequence[int]) -> Tensor:
+def analyze(x: Tensor, levels: int, axes: Sequence[int]) -> tuple[list[Tensor], Tensor]:
+    """Decompose into `levels` detail images, fine to coarse, and the remaining low-pass image."""
+    every = list(details(x, levels, axes))
+    return [detail for detail, _ in every], every[-1][1]
+
+
+def synthesize(levels: Sequence[Tensor], low: Tensor, axes: Sequence[int]) -> Tensor:
     """Rebuild the image that `analyze` took apart."""
-    for detail in reversed(details):
+    for detail in reversed(levels):
         low = detail + expand(low, [detail.shape[axis] for axis in axes], axes)
     return low
