@@ -182,7 +182,8 @@ def write_mrb(path: str | Path, results: Sequence[Volume | Fused]) -> Path:
     for result in results:
         last = _add_folder(scene, result) if isinstance(result, Fused) else node_from_volume(scene, result)
     show_in_slices(scene, last)
-    with writing_beside(path) as beside:
+    # Slicer packs a scene only by its full path.
+    with writing_beside(Path(path).absolute()) as beside:
         if not scene.WriteToMRB(str(beside)):
             raise SaveError("Slicer scene", found=f"{path} not written", fix="See that the folder can be written to")
     return Path(path)

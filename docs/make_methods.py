@@ -1,4 +1,4 @@
-"""Write docs/methods.md from the registry: python docs/make_methods.py"""
+"""Write docs/methods.md from the registry: `python docs/make_methods.py`."""
 
 from __future__ import annotations
 

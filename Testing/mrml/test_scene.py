@@ -110,6 +110,12 @@ def test_a_scene_that_cannot_be_written_leaves_the_one_that_is_there(tmp_path, c
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_a_path_may_be_relative(tmp_path, ct, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert write_mrb("scene.mrb", [ct]) == Path("scene.mrb")
+    assert (tmp_path / "scene.mrb").stat().st_size > 0
+
+
 def test_nothing_to_write_is_refused(tmp_path):
     with pytest.raises(InputError, match="no volume"):
         write_mrb(tmp_path / "demo.mrb", [])
