@@ -20,7 +20,7 @@ def _reach(levels: int, wavelet: str, **_: object) -> int:
     family="transform",
     dims=(2, 3),
     sources=(2, None),
-    reference="Li, Manjunath, Mitra 1995, doi 10.1006/gmip.1995.1022",
+    reference="Li, Manjunath, Mitra 1995, Graphical Models and Image Processing 57(3):235-245",
     reach=_reach,
     stride=lambda levels, **_: 2**levels,
     workspace=5.0,

@@ -10,7 +10,7 @@ from MedFusionLib.registry import method
     family="transform",
     dims=(2, 3),
     sources=(2, None),
-    reference="Naidu, Raol 2008, doi 10.14429/dsj.58.1653",
+    reference="Naidu, Raol 2008, Defence Science Journal 58(3):338-352",
     workspace=4.5,
     keeps_lone=True,
 )

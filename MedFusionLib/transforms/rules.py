@@ -32,7 +32,7 @@ def most_salient(x: Tensor, axes: Sequence[int]) -> Tensor:
 
     Saliency is the largest magnitude among the neighbors along each axis (3 x 3, or 3 x 3 x 3); the choice of each
     voxel then follows the majority of the choices in that same neighborhood (Li, Manjunath, Mitra 1995,
-    doi 10.1006/gmip.1995.1022).
+    Graphical Models and Image Processing 57(3):235-245).
     """
     saliency = box_max(x.detach().abs(), axes)
     if x.shape[1] == 2:
