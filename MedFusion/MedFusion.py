@@ -26,6 +26,7 @@ from slicer.ScriptedLoadableModule import (
 from slicer.util import VTKObservationMixin
 
 AUTOMATIC = "auto"
+MANY_DECADES = 1e4
 TORCH_VERSION = ">=2.4"
 PACKAGES = ["psutil>=5.9"]
 
@@ -250,6 +251,10 @@ def parameterWidget(parameter):
         widget.addItems(list(options))
         widget.setCurrentText(parameter.default)
         return widget, lambda: widget.currentText
+    if parameter.bounds.low > 0 and parameter.bounds.high / parameter.bounds.low >= MANY_DECADES:
+        # A slider has no room for it: its decimals would cut the small values off.
+        widget = qt.QLineEdit(f"{parameter.default:g}")
+        return widget, lambda: parameter.checked(widget.text)
     widget = ctk.ctkSliderWidget()
     widget.decimals = 0 if parameter.kind is int else 3
     widget.minimum, widget.maximum = parameter.bounds.low, parameter.bounds.high
@@ -313,7 +318,9 @@ class MedFusionLogic(ScriptedLoadableModuleLogic):
         outputNode=None,
         reference=0,
         spacing=None,
+        windows=None,
         color=AUTOMATIC,
+        interpolation=None,
         plane=AUTOMATIC,
         device=AUTOMATIC,
         progress=None,
@@ -328,7 +335,9 @@ class MedFusionLogic(ScriptedLoadableModuleLogic):
             outputNode: the node to fill; a new one if None.
             reference: number of the volume whose grid the result gets.
             spacing: mm of the result's grid, "finest", or None for the reference's own.
+            windows: (low, high) for each node, in its unit; None, or None in its place, takes its modality's.
             color: "auto" (RGB only if an input is), "none" (scalar), or a color table for PET and SPECT.
+            interpolation: "linear", "bspline" or "nearest" for all; by default the right one for each.
             plane: "volume", "axial", "coronal", "sagittal", "all" or "auto".
             device: "auto", "cpu", "cuda" or "mps".
             progress: called with a fraction from 0 to 1 and a message; raise `MedFusionLib.errors.Cancelled` to stop.
@@ -343,7 +352,9 @@ class MedFusionLogic(ScriptedLoadableModuleLogic):
             parameters=parameters,
             reference=reference,
             spacing=spacing,
+            windows=windows,
             color=color,
+            interpolation=interpolation,
             plane=plane,
             device=device,
             progress=progress,

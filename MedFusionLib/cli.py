@@ -1,4 +1,4 @@
-"""The terminal: `medfusion fuse`, `methods`, `demo`. Thin: every command is one call that a script can make.
+"""The terminal: `medfusion fuse`, `methods`, `demo`. Thin: it reads the line, and calls what a script can call.
 
 Exit codes: 0 done, 2 a mistake of the user's (one clear line), 1 a failure (one line; `--debug` shows the trace).
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from MedFusionLib import __version__
-from MedFusionLib.errors import InputError, MedFusionError, ParameterError
+from MedFusionLib.errors import FileError, InputError, MedFusionError, ParameterError
 from MedFusionLib.registry import find_method, list_methods
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         options.run(options)
     except KeyboardInterrupt:
-        print("medfusion: stopped, nothing was written", file=sys.stderr)
+        print("medfusion: stopped", file=sys.stderr)
         return 1
     except Exception as error:
         if options.debug:
@@ -83,23 +84,26 @@ def _add_fuse(parser: argparse.ArgumentParser) -> None:
     add("--reference", type=int, default=1, metavar="N", help="the volume whose grid is taken, 1 = the first (default)")
     add("--spacing", nargs="+", metavar="MM", help="one or three numbers, or `finest` (default: the reference's)")
     add("--window", nargs="+", metavar="LOW,HIGH", help="intensity window for each volume, `auto` keeps the default")
+    add("--interpolation", help="linear, bspline or nearest (default: bspline for PET and SPECT, linear for the rest)")
     add("--color", default="auto", metavar="TABLE", help="color table for PET/SPECT, e.g. pet-heat; `none` for gray")
     add("--plane", default="auto", help="volume (3-D), axial, coronal, sagittal, or all three averaged")
     add("--device", default="auto", help="auto, cpu, cuda, mps")
     add("--story", type=Path, metavar="JSON", help="write how the result was made")
     add("--montage", type=Path, metavar="PNG", help="write one picture of sources and result")
+    # argparse takes "-450,1050" for an option; its own test for negative numbers knows no comma.
+    parser._negative_number_matcher = re.compile(r"^-[\d.][\d.,eE+-]*$")
     parser.set_defaults(run=_fuse)
 
 
 def _fuse(options: argparse.Namespace) -> None:
     from MedFusionLib.harmonize import align
-    from MedFusionLib.pipeline import fuse_aligned, part
+    from MedFusionLib.pipeline import check_choices, fuse_aligned, part
     from MedFusionLib.present import montage, save_png
-    from MedFusionLib.save import check_target, save_json, save_volume
+    from MedFusionLib.save import save_json, save_volume
 
-    entry = find_method(options.method)
-    parameters = entry.checked(_pairs(options.set))
-    check_target(options.output)
+    parameters = _pairs(options.set)
+    check_choices(options.method, parameters, options.plane, options.device)
+    _check_outputs(options)
     modalities = _one_each("--modality", options.modality, len(options.inputs))
     windows = _one_each("--window", options.window, len(options.inputs))
     with _progress(options.quiet) as progress:
@@ -110,11 +114,12 @@ def _fuse(options: argparse.Namespace) -> None:
             spacing=_spacing(options.spacing),
             windows=[_window(text) for text in windows],
             color=options.color,
+            interpolation=options.interpolation,
             progress=part(progress, 0.2, 0.5),
         )
         fused = fuse_aligned(
             aligned,
-            method=entry.name,
+            method=options.method,
             parameters=parameters,
             plane=options.plane,
             device=options.device,
@@ -125,6 +130,21 @@ def _fuse(options: argparse.Namespace) -> None:
         save_json(fused.story, options.story)
     if options.montage:
         save_png(montage(aligned, fused), options.montage)
+
+
+def _check_outputs(options: argparse.Namespace) -> None:
+    """See, before the work, that every output has a place of its own: none is an input or another output."""
+    from MedFusionLib.save import check_folder, check_target
+
+    check_target(options.output)
+    if options.montage and options.montage.suffix.lower() != ".png":
+        raise FileError("--montage", found=str(options.montage), accepted="a name that ends in .png")
+    taken = {path.resolve() for path in options.inputs}
+    for path in filter(None, (options.output, options.story, options.montage)):
+        if path.resolve() in taken:
+            raise FileError(f"Output {path}", found="an input or another output", fix="Choose another name")
+        taken.add(path.resolve())
+        check_folder(path)
 
 
 def _loaded(paths: Sequence[Path], modalities: Sequence[str | None], progress: Progress | None) -> Iterator[Volume]:

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from MedFusionLib.errors import DependencyError, InputError
 
 if TYPE_CHECKING:
     import torch
+
+_CGROUP = (
+    (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.current")),
+    (Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"), Path("/sys/fs/cgroup/memory/memory.usage_in_bytes")),
+)
+"""Where Linux tells the limit of a control group and what it uses, version 2 and 1."""
 
 
 def require_packages() -> None:
@@ -63,12 +70,24 @@ def free_bytes(device: torch.device) -> int:
     import torch
 
     if device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[0]
+        kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return torch.cuda.mem_get_info(device)[0] + kept
     if device.type == "mps":
         return torch.mps.recommended_max_memory() - torch.mps.current_allocated_memory()
+    return free_memory()
+
+
+def free_memory() -> int:
+    """Memory of the machine that can still be taken, within the limit of a container or cluster job."""
     import psutil
 
-    return psutil.virtual_memory().available
+    free = psutil.virtual_memory().available
+    for limit, used in _CGROUP:
+        try:
+            free = min(free, int(limit.read_text()) - int(used.read_text()))
+        except (OSError, ValueError):  # no such control group, or "max": no limit
+            continue
+    return max(0, free)
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -1,4 +1,4 @@
-"""Files and DICOM folders -> Volume. Places are turned from LPS to RAS here, once."""
+"""Files and DICOM folders -> Volume."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from MedFusionLib.files.formats import METAIMAGE, NIFTI, NRRD, PICTURES, stem_of
 from MedFusionLib.files.itk import read_itk
 from MedFusionLib.files.nifti import read_nifti
 from MedFusionLib.files.picture import read_picture
-from MedFusionLib.volume import MODALITIES, Grid, Volume, modality_named
+from MedFusionLib.volume import LEVELS, MODALITIES, Grid, Volume, modality_named, unit_of
 
-UNITS = ("HU", "SUV", "Bq/ml", "counts", "a.u.")
+UNITS = ("HU", "SUV", "Bq/ml", "counts", LEVELS, "a.u.")
 
 _READERS = {
     **dict.fromkeys(NIFTI, read_nifti),
@@ -32,7 +32,8 @@ def load_volume(
 
     DICOM tells the modality; other files do not, and it is never guessed. CT from DICOM is in HU. PET from DICOM is
     SUVbw where its tags allow, else its own unit with a note in the log "MedFusionLib". CT from another file counts as
-    HU only if it goes below 0; the unit of other files is a.u. unless `unit` says better.
+    HU only if it goes below 0, an 8-bit picture is in levels (0..255), and other files are in a.u. unless `unit` says
+    better.
 
     Args:
         path: the file; for DICOM the folder of the series or one file of it.
@@ -95,8 +96,7 @@ def _from_file(path: Path, modality: str | None, unit: str | None) -> Volume:
     voxels, affine = _READERS[suffix](path)
     array = _gray_or_color(voxels, path)
     if unit is None:
-        # An 8-bit or shifted CT never goes below 0, and its numbers are no HU.
-        unit = "HU" if modality == "CT" and array.ndim == 3 and (array < 0).any() else "a.u."
+        unit = unit_of(array, modality)
     return Volume(array, Grid(array.shape[:3], affine), modality, stem_of(path), unit)
 
 

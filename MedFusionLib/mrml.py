@@ -16,7 +16,7 @@ import numpy as np
 
 from MedFusionLib.errors import DataError, GeometryError, InputError, ModalityError, SaveError
 from MedFusionLib.harmonize import AUTOMATIC, NO_COLOR
-from MedFusionLib.volume import MODALITIES, Fused, Grid, Volume, modality_named
+from MedFusionLib.volume import MODALITIES, Fused, Grid, Volume, modality_named, unit_of
 
 MODALITY, UNIT, METHOD, STORY = (f"MedFusion.{name}" for name in ("Modality", "Unit", "Method", "Story"))
 """Node attributes: what a volume is, and how a result was made (STORY is JSON)."""
@@ -119,9 +119,10 @@ def add_result(scene: Any, fused: Fused, sources: Sequence[Any] = (), node: Any 
         InputError: if the given node is one of the sources, or of the wrong class.
     """
     check_output(node, fused.shown.is_color, sources)
+    story = json.dumps(fused.story)
     node = node_from_volume(scene, fused.shown, name, node, window=(0, 1))
     node.SetAttribute(METHOD, str(fused.story.get("method", "")))
-    node.SetAttribute(STORY, json.dumps(fused.story))
+    node.SetAttribute(STORY, story)
     tree = scene.GetSubjectHierarchyNode()
     beside = tree.GetItemByDataNode(sources[0]) if sources else 0
     _file_under(tree, tree.GetItemParent(beside) if beside else tree.GetSceneItemID(), node)
@@ -206,7 +207,10 @@ def _class_for(is_color: bool) -> str:
 
 
 def _voxels(node: Any) -> np.ndarray:
-    """A copy of the voxels: (K, J, I) float32, or with as many components as there are in the type there is."""
+    """A copy of the voxels: (K, J, I), or with as many components as there are in the type there is.
+
+    A single 8-bit slice stays 8-bit, so that it is known for a picture.
+    """
     from vtk.util.numpy_support import vtk_to_numpy
 
     image = node.GetImageData()
@@ -215,7 +219,7 @@ def _voxels(node: Any) -> np.ndarray:
         raise DataError(f"Volume {node.GetName()}", found="no voxels", fix="Load it again, or choose another volume")
     shape = image.GetDimensions()[::-1]
     array = vtk_to_numpy(scalars)
-    return array.reshape(shape).astype(np.float32) if array.ndim == 1 else array.reshape(*shape, -1).copy()
+    return array.reshape(shape).copy() if array.ndim == 1 else array.reshape(*shape, -1).copy()
 
 
 def _image(array: np.ndarray) -> Any:
@@ -287,7 +291,7 @@ def _unit_of(node: Any, modality: str, array: np.ndarray) -> str:
     entry = node.GetVoxelValueUnits()
     code = f"{entry.GetCodeValue()} {entry.GetCodeMeaning()}".lower() if entry else ""
     coded = next((unit for part, unit in _UNITS.items() if part in code), None)
-    return coded or ("HU" if modality == "CT" and array.min() < 0 else "a.u.")
+    return coded or unit_of(array, modality)
 
 
 def _display(node: Any, window: tuple[float, float] | None) -> None:

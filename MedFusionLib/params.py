@@ -41,7 +41,6 @@ class Choice:
 
     def __init__(self, *options: str):
         self.options = options
-        self.unit = ""
 
     def __contains__(self, value: object) -> bool:
         return value in self.options
@@ -75,7 +74,7 @@ class Parameter:
         """
         try:
             typed = _parsed(self.kind, value) if isinstance(value, str) else _typed(self.kind, value)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             typed = None
         if typed is None or (self.bounds is not None and typed not in self.bounds):
             raise ParameterError(f"Parameter {self.name}", found=repr(value), accepted=self.accepted)

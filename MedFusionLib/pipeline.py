@@ -73,10 +73,7 @@ def fuse(
         InputError: its kinds say what is wrong with the volumes or the choices, before any long work starts.
         OutOfMemoryError: if not even the smallest slab fits.
     """
-    entry = find_method(method)
-    entry.checked(dict(parameters or {}))
-    _check_plane(entry, plane)
-    find_device(device)
+    check_choices(method, parameters, plane, device)
     aligned = align(
         volumes,
         reference=reference,
@@ -119,38 +116,61 @@ def fuse_aligned(
     Raises:
         UnknownNameError, ParameterError, DataError, InputError, OutOfMemoryError: as in `fuse`.
     """
-    entry = find_method(method)
-    chosen = entry.checked(dict(parameters or {}))
-    if len(aligned.volumes) < entry.sources[0]:
-        raise DataError(f"Sources of {entry.title}", found=len(aligned.volumes), accepted=f"{entry.sources[0]} or more")
-    _check_plane(entry, plane)
-    planes = _planes(entry, aligned.grid, plane)
+    entry, chosen, target = check_choices(method, parameters, plane, device)
+    _check_count(entry, len(aligned.volumes))
     notes: list[str] = []
-    start, target = perf_counter(), find_device(device)
-    passes = []
+    if entry.double and target.type == "mps":
+        target = find_device("cpu")
+        notes.append(f"{entry.title} needs float64, which MPS does not have: it runs on the CPU")
+    start, planes = perf_counter(), _planes(entry, aligned.grid, plane)
+    values = np.zeros(aligned.grid.shape, np.float32)
+    clipped, devices = 0, []
     for number, name in enumerate(planes):
-        result, run = _pass(
-            aligned, entry, chosen, name, target, notes, part(progress, number, number + 1, len(planes))
-        )
-        passes.append(result)
-    values = passes[0] if len(passes) == 1 else np.stack(passes).mean(0)
+        share = part(progress, number / len(planes), (number + 1) / len(planes))
+        result, run = _pass(aligned, entry, chosen, name, target, notes, share)
+        values += result / np.float32(len(planes))
+        clipped += run.clipped
+        devices.append(_device_name(run.device))
     for note in notes:
         _log.warning(note)
-    volume = Volume(values, aligned.grid, "OTHER", f"{_names(aligned)} {entry.name}")
+    volume = Volume(values, aligned.grid, "OTHER", f"{'+'.join(aligned.modalities)} {entry.name}")
     story = {
         **aligned.story,
         "medfusion": __version__,
         "method": entry.name,
         "parameters": chosen,
-        "reference": aligned.reference,
-        "plane": planes,
-        "device": _device_name(run.device),
+        "plan": {**aligned.story.get("plan", {}), "plane": plane, "device": device},
+        "planes": planes,
+        "devices": sorted(set(devices)),
         "versions": _versions(),
-        "fused_clipped_share": run.clipped / max(1, int(aligned.mask.sum())),
+        "fused_clipped_share": clipped / max(1, len(planes) * int(aligned.mask.sum())),
         "notes": [*aligned.story.get("notes", ()), *notes],
         "seconds": {**aligned.story.get("seconds", {}), "fuse": perf_counter() - start},
     }
     return Fused(volume, _colored(volume, aligned), story)
+
+
+def check_choices(
+    method: str, parameters: Mapping[str, Any] | None, plane: str, device: str
+) -> tuple[Method, dict[str, Any], torch.device]:
+    """The method, all of its parameters and the device, before any work starts.
+
+    Raises:
+        UnknownNameError, ParameterError, DependencyError, InputError: as in `fuse`.
+    """
+    entry = find_method(method)
+    chosen = entry.checked(dict(parameters or {}))
+    able = [p for p in PLANES if p == AUTOMATIC or (3 if p == VOLUME else 2) in entry.dims]
+    if plane not in able:
+        raise ParameterError(f"Plane for {entry.title}", found=repr(plane), accepted=", ".join(able))
+    return entry, chosen, find_device(device)
+
+
+def _check_count(entry: Method, count: int) -> None:
+    fewest, most = entry.sources
+    if count < fewest or (most is not None and count > most):
+        accepted = f"{fewest} or more" if most is None else f"{fewest} to {most}"
+        raise DataError(f"Sources of {entry.title}", found=count, accepted=accepted)
 
 
 def _pass(
@@ -172,14 +192,12 @@ def _pass(
         aligned.reference,
     )
     result = aligned.volumes[aligned.reference].array.copy()
-    run = Run(entry, parameters, _handed(entry, aligned, axis, volumetric, sources, device), volumetric, device, notes)
+    run = Run(entry, parameters, _handed(entry, aligned, axis, volumetric, sources), volumetric, device, notes)
     run(sources, np.moveaxis(result, axis, 0), progress)
     return result, run
 
 
-def _handed(
-    entry: Method, aligned: Aligned, axis: int, volumetric: bool, sources: Sources, device: torch.device
-) -> dict[str, Any]:
+def _handed(entry: Method, aligned: Aligned, axis: int, volumetric: bool, sources: Sources) -> dict[str, Any]:
     """What the method asked for besides the sources; the mask, which is cut with them, is handed over a slab."""
     import torch
 
@@ -190,21 +208,9 @@ def _handed(
         spacing = list(aligned.grid.spacing[::-1])
         handed["spacing"] = tuple(spacing if volumetric else np.delete(spacing, axis).tolist())
     if "moments" in entry.needs:
-        # MPS has no float64, so the small matrix stays where eigenvectors are computed well.
-        target = device if device.type != "mps" else "cpu"
-        handed["moments"] = torch.from_numpy(covariance(sources)).to(target)
+        # A matrix this small stays on the CPU: it outlives a retreat, and MPS has no float64.
+        handed["moments"] = torch.from_numpy(covariance(sources))
     return handed
-
-
-def _check_plane(entry: Method, plane: str) -> None:
-    """See that the method works in this plane.
-
-    Raises:
-        ParameterError: if not, or if there is no such plane.
-    """
-    able = [p for p in PLANES if p == AUTOMATIC or (3 if p == VOLUME else 2) in entry.dims]
-    if plane not in able:
-        raise ParameterError(f"Plane for {entry.title}", found=repr(plane), accepted=", ".join(able))
 
 
 def _planes(entry: Method, grid: Grid, plane: str) -> list[str]:
@@ -225,11 +231,11 @@ def _automatic_plane(entry: Method, grid: Grid) -> str:
     return next(name for name, direction in _NORMAL.items() if grid.axis_along(direction) == across)
 
 
-def part(progress: Progress | None, start: float, stop: float, whole: float = 1) -> Progress | None:
+def part(progress: Progress | None, start: float, stop: float) -> Progress | None:
     """A callback for the part of the work from start to stop that reports progress of the whole."""
     if progress is None:
         return None
-    return lambda fraction, message: progress((start + fraction * (stop - start)) / whole, message)
+    return lambda fraction, message: progress(start + fraction * (stop - start), message)
 
 
 def _colored(volume: Volume, aligned: Aligned) -> Volume | None:
@@ -240,10 +246,6 @@ def _colored(volume: Volume, aligned: Aligned) -> Volume | None:
     for k in range(rgb.shape[0]):
         rgb[k] = np.rint(recolor(volume.array[k], aligned.chroma[k]) * 255)
     return volume.with_array(rgb)
-
-
-def _names(aligned: Aligned) -> str:
-    return "+".join(aligned.modalities)
 
 
 def _device_name(device: torch.device) -> str:

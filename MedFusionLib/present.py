@@ -212,10 +212,8 @@ def _name(volume: Volume) -> str:
 
 def _heat_of(fused: Fused) -> str:
     """The color table of functional sources: the one the result was colored with, else the default."""
-    from MedFusionLib.harmonize.color import TABLES
-
-    chosen = fused.story.get("plan", {}).get("color")
-    return chosen if chosen in TABLES else _HEAT
+    used = (source.get("table") for source in fused.story.get("sources", ()))
+    return next((name for name in used if name), _HEAT)
 
 
 def _shown(values: np.ndarray, volume: Volume, heat: str) -> np.ndarray:

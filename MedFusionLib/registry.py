@@ -36,6 +36,7 @@ class Method:
         keeps_lone: a blank other source gives the first back.
         differentiable: gradients flow to the sources.
         mixed_precision: may run under autocast on CUDA.
+        double: works in float64, which MPS does not have; there the pipeline takes the CPU.
     """
 
     function: Callable[..., Any]
@@ -51,6 +52,7 @@ class Method:
     keeps_lone: bool = False
     differentiable: bool = True
     mixed_precision: bool = False
+    double: bool = False
 
     @property
     def name(self) -> str:

@@ -174,7 +174,7 @@ class Run:
             handed["mask"] = inside[None, None] if self.volumetric else inside[:, None]
         batch = tensor[None] if self.volumetric else tensor.transpose(0, 1)
         with torch.inference_mode(), self._precision():
-            fused = folded(self.method, batch, self.parameters | handed)
+            fused = self.method.function(batch, **self.parameters, **handed)
         return fused.squeeze(0 if self.volumetric else 1).reshape(mask.shape).float().cpu().numpy()
 
     def _precision(self) -> Any:
@@ -183,19 +183,6 @@ class Run:
         if self.device.type == "cuda" and self.method.mixed_precision:
             return torch.autocast("cuda")
         return nullcontext()
-
-
-def folded(method: Method, batch: torch.Tensor, keywords: dict[str, Any]) -> torch.Tensor:
-    """(B, K, *S) -> (B, 1, *S), two sources at a time in their order if the method takes no more."""
-    import torch
-
-    most = method.sources[1]
-    if most is None or batch.shape[1] <= most:
-        return method.function(batch, **keywords)
-    fused = method.function(batch[:, :most], **keywords)
-    for k in range(most, batch.shape[1]):
-        fused = method.function(torch.cat([fused, batch[:, k : k + 1]], 1), **keywords)
-    return fused
 
 
 def covariance(sources: Sources) -> np.ndarray:

@@ -20,6 +20,9 @@ MODALITIES = ("CT", "MR", "PET", "SPECT", "OTHER")
 FUNCTIONAL = ("PET", "SPECT")
 _SYNONYMS = {"MRI": "MR", "PT": "PET", "NM": "SPECT", "ST": "SPECT"}
 
+LEVELS = "levels"
+"""Unit of 8-bit pictures: gray levels from 0 to 255."""
+
 SAME_GRID_MM = 1e-3
 """Grids whose corners lie closer than this are one grid: far below any scanner's accuracy, above float32 headers."""
 
@@ -42,6 +45,16 @@ def modality_named(name: str) -> str:
             fix="Name the modality of each volume, for example --modality CT MR",
         )
     return standard
+
+
+def unit_of(array: np.ndarray, modality: str) -> str:
+    """The unit of voxels that come without one: HU, LEVELS or a.u.
+
+    A CT is in HU if it goes below 0 (an 8-bit or shifted one is not); one 8-bit slice is a picture.
+    """
+    if array.dtype == np.uint8 and (array.shape[0] == 1 or array.ndim == 4):
+        return LEVELS
+    return "HU" if modality == "CT" and bool((array < 0).any()) else "a.u."
 
 
 def _read_only(array: np.ndarray) -> np.ndarray:
@@ -131,7 +144,7 @@ class Volume:
         grid: where the voxels lie.
         modality: one of `MODALITIES` (synonyms such as MRI and PT are accepted).
         name: what people call it; never a patient's name.
-        unit: HU, SUV, Bq/ml, counts or a.u.
+        unit: HU, SUV, Bq/ml, counts, levels (0..255 of a picture) or a.u.
 
     Raises:
         DataError: if the array is not 3-D numbers or 3-channel uint8, or holds no finite value.
@@ -263,7 +276,7 @@ class Aligned:
                     f"Values of {volume.name}",
                     found="color" if volume.is_color else f"{volume.array.min():g} to {volume.array.max():g}",
                     accepted="scalars in [0, 1]",
-                    fix="Pass the volumes through harmonize() first",
+                    fix="Pass the volumes through align() first",
                 )
         wanted = {"fields": (count, *shape), "mask": shape}
         if self.chroma is not None:

@@ -1,1 +1,1 @@
-"""One file format a file, behind `load.py` and `save.py`; left-handed LPS becomes RAS here and nowhere else."""
+"""One file format a file, behind `load.py` and `save.py`; LPS becomes RAS here and nowhere else."""

@@ -9,20 +9,20 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Any
 
 import numpy as np
 
-from MedFusionLib.errors import GeometryError
+from MedFusionLib.errors import GeometryError, ParameterError
 from MedFusionLib.harmonize.check import misalignment, require_overlap
-from MedFusionLib.harmonize.color import blended, chroma, colorize, luma, table, uptake_of
+from MedFusionLib.harmonize.color import TABLES, blended, chroma, colorize, luma, table, uptake_of
 from MedFusionLib.harmonize.grid import Spacing, common_grid
 from MedFusionLib.harmonize.mask import foreground
 from MedFusionLib.harmonize.normalize import window_of
-from MedFusionLib.harmonize.resample import field_of_view, filled, resample
-from MedFusionLib.volume import Aligned, Grid, Volume, Window
+from MedFusionLib.harmonize.resample import INTERPOLATIONS, field_of_view, filled, resample
+from MedFusionLib.volume import LEVELS, Aligned, Grid, Volume, Window
 
 _log = logging.getLogger("MedFusionLib")
 
@@ -57,156 +57,164 @@ def align(
         NoOverlapError: if a volume shares no space with the reference.
         DataError: if a volume is constant.
         UnknownNameError: if there is no such color table.
+        ParameterError: if there is no such interpolation.
     """
-    start = perf_counter()
+    start, total = perf_counter(), len(volumes)
+    chosen = _checked(volumes, windows, color, interpolation)
+    grid = common_grid(volumes, reference, spacing)
+    arrays, fields, used, tints, tables = [], [], [], [], []
+    for number, (volume, window) in enumerate(zip(volumes, chosen, strict=True)):
+        _tell(progress, 0.7 * number / total, f"Placing {volume.name or volume.modality}")
+        field = field_of_view(volume, grid)
+        require_overlap(volumes[reference], volume, field)
+        _tell(progress, 0.7 * (number + 0.3) / total, f"Resampling {volume.name or volume.modality}")
+        shown = _shown(volume, color)
+        array, actual, tint = _on_grid(shown, field, grid, window, interpolation)
+        arrays.append(array)
+        fields.append(field)
+        used.append(actual)
+        tints += [] if tint is None else [tint]
+        tables.append(shown.table)
+    _tell(progress, 0.7, "Checking the alignment")
+    notes = _alignment_notes(volumes, arrays, fields, reference, grid)
+    _tell(progress, 0.8, "Finding the foreground")
+    every = np.stack(fields)
+    mask = foreground(arrays, every)
+    _tell(progress, 0.9, "Keeping the story")
+    story = {
+        "sources": [_told(*each) for each in zip(volumes, used, tables, fields, strict=True)],
+        "grid": {"shape": list(grid.shape), "affine": grid.affine.tolist()},
+        "plan": {
+            "reference": int(reference),
+            "spacing": spacing if isinstance(spacing, (str, type(None))) else np.asarray(spacing, float).tolist(),
+            "windows": [[window.low, window.high] for window in used],
+            "color": color,
+            "interpolation": interpolation,
+        },
+        "notes": notes,
+        "seconds": {"align": perf_counter() - start},
+    }
+    _tell(progress, 1.0, "Aligned")
+    placed = zip(arrays, volumes, strict=True)
+    return Aligned(
+        volumes=tuple(Volume(array, grid, volume.modality, volume.name) for array, volume in placed),
+        windows=tuple(used),
+        fields=every,
+        mask=mask,
+        reference=int(reference),
+        chroma=blended(tints) if tints else None,
+        story=story,
+    )
+
+
+def _tell(progress: Callable[[float, str], None] | None, fraction: float, message: str) -> None:
+    if progress:
+        progress(fraction, message)
+
+
+def _checked(
+    volumes: Sequence[Volume], windows: Sequence[Sequence[float] | None] | None, color: str, interpolation: str | None
+) -> Sequence[Sequence[float] | None]:
+    """See that the choices can be; the windows, one for each volume."""
     if len(volumes) < 2:
         raise GeometryError(
             "Volumes to fuse", found=len(volumes), accepted="2 or more", fix="Name another volume of the same patient"
         )
-    chosen = _one_each(windows, len(volumes))
     if color not in (AUTOMATIC, NO_COLOR):
         table(color)
-    grid = common_grid(volumes, reference, spacing)
-    arrays, fields, tints, used, notes = [], [], [], [], []
-    for number, volume in enumerate(volumes):
-        if progress:
-            progress(number / len(volumes), f"Aligning {volume.name or volume.modality}")
-        field = field_of_view(volume, grid)
-        require_overlap(volumes[reference], volume, field)
-        array, window, tint = _on_grid(volume, grid, field, chosen[number], color, interpolation)
-        arrays.append(array)
-        fields.append(field)
-        used.append(window)
-        tints.append(tint)
-    fields_array = np.stack(fields)
-    for number in range(len(volumes)):
-        if number != reference:
-            notes += _alignment_note(volumes, arrays, fields, reference, number, grid)
-    for note in notes:
-        _log.warning(note)
-    kept = [tint for tint in tints if tint is not None]
-    if progress:
-        progress(1.0, "Aligned")
-    return Aligned(
-        volumes=tuple(
-            Volume(array, grid, volume.modality, volume.name) for array, volume in zip(arrays, volumes, strict=True)
-        ),
-        windows=tuple(used),
-        fields=fields_array,
-        mask=foreground(arrays, fields_array),
-        reference=reference,
-        chroma=blended(kept) if kept else None,
-        story=_story(volumes, used, fields, grid, spacing, color, interpolation, notes, start),
-    )
-
-
-def _one_each(windows: Sequence[Sequence[float] | None] | None, count: int) -> Sequence[Sequence[float] | None]:
+    if interpolation not in (None, *INTERPOLATIONS):
+        raise ParameterError("Interpolation", found=repr(interpolation), accepted=", ".join(INTERPOLATIONS))
     if windows is None:
-        return [None] * count
-    if len(windows) != count:
-        raise GeometryError("Intensity windows", found=len(windows), accepted=f"one for each of the {count} volumes")
+        return [None] * len(volumes)
+    if len(windows) != len(volumes):
+        raise GeometryError("Intensity windows", found=len(windows), accepted=f"one for each of {len(volumes)} volumes")
     return windows
 
 
-def _on_grid(
-    volume: Volume,
-    grid: Grid,
-    field: np.ndarray,
-    window: Sequence[float] | None,
-    color: str,
-    interpolation: str | None,
-) -> tuple[np.ndarray, Window, np.ndarray | None]:
-    """One volume as [0, 1] on the grid, its window, and its chroma there if it is to be colored."""
-    method = interpolation or ("bspline" if volume.is_functional else "linear")
-    differences = None
-    if volume.is_color:
-        scalar, palette = _uptake_or_luma(volume)
-        if palette is None and color != NO_COLOR:
-            planes = chroma(volume.array / np.float32(255))
-            differences = np.stack(
-                [resample(planes[..., n], volume.grid, grid, interpolation="linear") for n in range(2)], -1
-            )
-        palette = palette if color == AUTOMATIC else color
-    else:
-        scalar, palette = volume, color if volume.is_functional else None
-    used = window_of(scalar, window)
-    array = used.apply(resample(filled(scalar.array), volume.grid, grid, interpolation=method))
-    array[~field] = 0
-    if differences is None and palette not in (None, AUTOMATIC, NO_COLOR):
-        differences = chroma(colorize(array, palette))
-    if differences is not None:
-        differences[~field] = 0
-    return array, used, differences
+@dataclass(frozen=True)
+class _Shown:
+    """What of a volume is fused, and where its color comes from.
 
-
-def _uptake_or_luma(volume: Volume) -> tuple[Volume, str | None]:
-    """The scalar that a color volume shows: uptake and its table's name if the table is known, else luma and None.
-
-    Either in 0..255, so that it passes the same window as a gray picture.
+    Args:
+        scalar: the volume itself, the uptake its palette was made of, or its luma.
+        table: color table to apply to the scalar, or None.
+        carried: (K, J, I, 2) chroma to carry along instead, or None.
     """
+
+    scalar: Volume
+    table: str | None = None
+    carried: np.ndarray | None = None
+
+
+def _shown(volume: Volume, color: str) -> _Shown:
+    """Uptake where it can be had, else luma; colored by the chosen table, else by the volume's own colors."""
+    chosen = color if color in TABLES else None
+    if not volume.is_color:
+        return _Shown(volume, chosen if volume.is_functional else None)
     known = uptake_of(volume.array) if volume.is_functional else None
-    shown, palette = known if known else (luma(volume.array / np.float32(255)), None)
-    return replace(volume, array=np.rint(shown * 255)), palette
+    if known:
+        uptake, own = known
+        painted = chosen or (own if color == AUTOMATIC else None)
+        return _Shown(replace(volume, array=np.rint(uptake * 255), unit=LEVELS), painted)
+    rgb = volume.array / np.float32(255)
+    gray = replace(volume, array=np.rint(luma(rgb) * 255), unit=LEVELS)
+    return _Shown(gray, carried=None if color == NO_COLOR else chroma(rgb))
 
 
-def _alignment_note(
+def _on_grid(
+    shown: _Shown, field: np.ndarray, grid: Grid, window: Sequence[float] | None, interpolation: str | None
+) -> tuple[np.ndarray, Window, np.ndarray | None]:
+    """The scalar in [0, 1] on the grid, its window, and its chroma there if it has color."""
+    volume = shown.scalar
+    method = interpolation or ("bspline" if volume.is_functional else "linear")
+    used = window_of(volume, window)
+    array = used.apply(resample(filled(volume.array), volume.grid, grid, interpolation=method))
+    array[~field] = 0
+    if shown.table:
+        tint = chroma(colorize(array, shown.table))
+    elif shown.carried is not None:
+        planes = (shown.carried[..., n] for n in range(2))
+        tint = np.stack([resample(plane, volume.grid, grid, interpolation="linear") for plane in planes], -1)
+    else:
+        return array, used, None
+    tint[~field] = 0
+    return array, used, tint
+
+
+def _alignment_notes(
     volumes: Sequence[Volume],
     arrays: Sequence[np.ndarray],
     fields: Sequence[np.ndarray],
     reference: int,
-    number: int,
     grid: Grid,
 ) -> list[str]:
-    found = misalignment(arrays[reference], arrays[number], fields[reference] & fields[number], grid.spacing)
-    if found is None:
-        return []
-    name = volumes[number].name or volumes[number].modality
-    return [
-        f"{name} looks unregistered: moved by {found[0]:.0f} mm it would share {found[1]:.1f} times the information "
-        f"with {volumes[reference].name or volumes[reference].modality}. Register them first."
-    ]
+    """A sentence for each volume that looks unregistered; logged too."""
+    notes = []
+    for number, volume in enumerate(volumes):
+        domain = fields[reference] & fields[number]
+        found = number != reference and misalignment(arrays[reference], arrays[number], domain, grid.spacing)
+        if found:
+            fixed = volumes[reference].name or volumes[reference].modality
+            notes.append(
+                f"{volume.name or volume.modality} looks unregistered: moved by {found[0]:.0f} mm it would share "
+                f"{found[1]:.1f} times the information with {fixed}. Register them first."
+            )
+            _log.warning(notes[-1])
+    return notes
 
 
-def _story(
-    volumes: Sequence[Volume],
-    windows: Sequence[Window],
-    fields: Sequence[np.ndarray],
-    grid: Grid,
-    spacing: Spacing,
-    color: str,
-    interpolation: str | None,
-    notes: Sequence[str],
-    start: float,
-) -> dict[str, Any]:
-    sources = [
-        {
-            "name": volume.name,
-            "modality": volume.modality,
-            "unit": volume.unit,
-            "sha256": volume.sha256,
-            "shape": list(volume.grid.shape),
-            "spacing_mm": list(volume.grid.spacing),
-            "window": [window.low, window.high],
-            "clipped_share": _clipped_share(volume, window),
-            "field_of_view_share": float(field.mean()),
-        }
-        for volume, window, field in zip(volumes, windows, fields, strict=True)
-    ]
+def _told(volume: Volume, window: Window, table: str | None, field: np.ndarray) -> dict[str, Any]:
+    """What the story keeps of a source: never its voxels, never a patient's name."""
+    cut = 0.0 if volume.is_color else ((volume.array < window.low) | (volume.array > window.high)).mean()
     return {
-        "sources": sources,
-        "grid": {"shape": list(grid.shape), "affine": grid.affine.tolist()},
-        "plan": {
-            "spacing": spacing if isinstance(spacing, (str, float, int, type(None))) else list(spacing),
-            "color": color,
-            "interpolation": interpolation,
-        },
-        "notes": list(notes),
-        "seconds": {"align": perf_counter() - start},
+        "name": volume.name,
+        "modality": volume.modality,
+        "unit": volume.unit,
+        "sha256": volume.sha256,
+        "shape": list(volume.grid.shape),
+        "spacing_mm": list(volume.grid.spacing),
+        "window": [window.low, window.high],
+        "table": table,
+        "clipped_share": float(cut),
+        "field_of_view_share": float(field.mean()),
     }
-
-
-def _clipped_share(volume: Volume, window: Window) -> float:
-    """The share of voxels that the window cuts off."""
-    if volume.is_color:
-        return 0.0
-    return float(((volume.array < window.low) | (volume.array > window.high)).mean())

@@ -16,8 +16,8 @@ _MOST_STEPS = 12
 _GAIN = 1.35
 """A shift that makes the shared information this many times larger says "not registered".
 
-Calibrated on 31 registered pairs (seven CT/MR/PET patients, head templates, a SPECT phantom): these gain at most 1.32,
-moved by 15 mm they gain at least 1.41 but for one (docs/decisions/0002-alignment-check.md).
+Calibrated on 32 registered pairs (seven CT/MR/PET patients, head templates, a SPECT phantom): these gain at most 1.32,
+moved by 15 mm nine in ten gain more than this (docs/decisions/0002-alignment-check.md).
 """
 
 _LEAST = 0.01

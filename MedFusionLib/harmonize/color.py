@@ -116,19 +116,19 @@ def blended(differences: list[np.ndarray]) -> np.ndarray:
 def uptake_of(rgb: np.ndarray) -> tuple[np.ndarray, str] | None:
     """The uptake in [0, 1] that (…, 3) uint8 pseudo-color was made of, and its table; None if no table fits.
 
-    A table fits if 99 % of the colored voxels lie on its curve and at least 8 of its levels occur.
+    A table fits if 99 % of the voxels above black lie on its curve, and at least 8 of its levels are in color. Gray
+    beside color (anatomy, text, a scale) fits no table: it must not become uptake.
     """
     from scipy.spatial import cKDTree
 
     packed = rgb.reshape(-1, 3).astype(np.uint32) @ np.array([65536, 256, 1], np.uint32)
     codes, where, counts = np.unique(packed, return_inverse=True, return_counts=True)
     colors = np.stack([codes >> 16, codes >> 8 & 255, codes & 255], -1).astype(np.float32) / 255
-    shown = counts * (np.ptp(colors, axis=1) > 0)
-    if not shown.any():
-        return None
+    shown = counts * (colors.max(1) > _TABLE_MATCH)
+    in_color = np.ptp(colors, axis=1) > 0
     for name in TABLES[1:]:
         distance, level = cKDTree(table(name)).query(colors, p=np.inf)
         fits = distance <= _TABLE_MATCH
-        if shown[fits].sum() >= 0.99 * shown.sum() and len(np.unique(level[fits & (shown > 0)])) >= 8:
+        if shown[fits].sum() >= 0.99 * shown.sum() and len(np.unique(level[fits & in_color])) >= 8:
             return (level[where.ravel()] / np.float32(255)).astype(np.float32).reshape(rgb.shape[:-1]), name
     return None

@@ -6,8 +6,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from MedFusionLib.device import free_memory
 from MedFusionLib.errors import GeometryError
 from MedFusionLib.volume import Grid, Volume
+
+_ARRAYS = 4
+"""Volumes on the common grid that a run holds at the least: two sources, their masks and the result."""
 
 Spacing = float | Sequence[float] | str | None
 
@@ -51,12 +55,20 @@ def _resampled(grid: Grid, spacing: np.ndarray) -> Grid:
     """The same box, edge to edge, in voxels of another size; a last voxel may reach over the edge."""
     extent = np.array(grid.shape[::-1]) * grid.spacing
     # The small allowance keeps a box of exactly n voxels at n despite rounding.
-    counts = np.maximum(1, np.ceil(extent / spacing - 1e-6)).astype(int)
+    counts = np.maximum(1, np.ceil(extent / spacing - 1e-6))
+    if 4 * counts.prod() > free_memory() / _ARRAYS:
+        raise GeometryError(
+            "Spacing",
+            found=f"{spacing.tolist()} mm, a grid of {' x '.join(f'{n:.0f}' for n in counts)} voxels",
+            accepted=f"what {free_memory() / 2**30:.1f} GiB of free memory can hold {_ARRAYS} times",
+            fix="Choose a coarser spacing",
+        )
     affine = grid.affine.copy()
     affine[:3, :3] = grid.directions * spacing
     edge = grid.affine[:3, 3] - grid.directions @ (np.array(grid.spacing) / 2)
     affine[:3, 3] = edge + grid.directions @ (spacing / 2)
-    return Grid(tuple(counts[::-1]), affine)
+    i, j, k = (int(n) for n in counts)
+    return Grid((k, j, i), affine)
 
 
 def _straightened(grid: Grid) -> Grid:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from MedFusionLib.errors import DataError
-from MedFusionLib.volume import Volume, Window
+from MedFusionLib.volume import LEVELS, Volume, Window
 
 CT_WINDOW = Window(-450.0, 1050.0, "HU")
 """Center 300, width 1500 HU: air black, soft tissue gray, bone bright."""
@@ -21,7 +21,7 @@ _BACKGROUND = 0.1
 def window_of(volume: Volume, chosen: Sequence[float] | None = None) -> Window:
     """The window that maps a volume to [0, 1].
 
-    CT in HU takes `CT_WINDOW`; 8-bit images (0..255 integers, such as PNG slices) are divided by 255; PET and SPECT
+    CT in HU takes `CT_WINDOW`; pictures (unit LEVELS) and all color are divided by 255; PET and SPECT
     go from zero uptake to the 99.5th percentile of the voxels above background; everything else from the 0.5th
     percentile of all voxels to that same one. Background lies below a tenth of the 99.9th percentile.
 
@@ -36,9 +36,9 @@ def window_of(volume: Volume, chosen: Sequence[float] | None = None) -> Window:
         return Window(*_two(volume, chosen), volume.unit)
     if volume.modality == "CT" and volume.unit == "HU":
         return CT_WINDOW
+    if volume.unit == LEVELS:
+        return Window(0.0, 255.0, LEVELS)
     values = volume.array[np.isfinite(volume.array)]
-    if _is_8bit(values):
-        return Window(0.0, 255.0, volume.unit)
     low = 0.0 if volume.is_functional else float(np.percentile(values, _PERCENTILES[0]))
     shown = values[values > low + _BACKGROUND * (np.percentile(values, 99.9) - low)]
     high = float(np.percentile(shown, _PERCENTILES[1])) if shown.size else low
@@ -60,9 +60,3 @@ def _two(volume: Volume, chosen: Sequence[float]) -> tuple[float, float]:
             f"Intensity window of {volume.name or volume.modality}", found=chosen, accepted="two numbers, low and high"
         ) from None
     return low, high
-
-
-def _is_8bit(values: np.ndarray) -> bool:
-    """Whether these are integers that fill 0..255, as picture files hold them."""
-    low, high = values.min(), values.max()
-    return low >= 0 and 128 <= high <= 255 and bool((values == np.rint(values)).all())

@@ -21,7 +21,7 @@ def resample(
     interpolation: str = "linear",
     pose: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Sample (K, J, I) values of one grid at the voxels of another; 0 outside.
+    """Sample (K, J, I) values of one grid at the voxels of another; beyond its edge, the values at the edge.
 
     Where the target is coarser the values are smoothed first, by a Gaussian that makes up the difference in voxel
     size, so that nothing aliases (labels, with "nearest", are not).
@@ -44,18 +44,22 @@ def resample(
         return values
     if interpolation != "nearest":
         values = _antialiased(values, step)
-    image = sitk.GetImageFromArray(values)
     transform = sitk.AffineTransform(3)
     transform.SetMatrix(step[:3, :3].ravel().tolist())
     transform.SetTranslation(step[:3, 3].tolist())
     # ITK's spline prefilter needs four samples along every axis.
     method = "linear" if interpolation == "bspline" and min(grid.shape) < 4 else interpolation
-    itk_name = {"linear": sitk.sitkLinear, "bspline": sitk.sitkBSpline, "nearest": sitk.sitkNearestNeighbor}[method]
-    size = [int(n) for n in target.shape[::-1]]
-    sampled = sitk.Resample(image, size, transform, itk_name, [0.0] * 3, [1.0] * 3, np.eye(3).ravel().tolist(), 0.0)
-    result = sitk.GetArrayFromImage(sampled)
+    resampler = sitk.ResampleImageFilter()
+    resampler.SetTransform(transform)
+    resampler.SetSize([int(n) for n in target.shape[::-1]])
+    resampler.SetInterpolator(
+        {"linear": sitk.sitkLinear, "bspline": sitk.sitkBSpline, "nearest": sitk.sitkNearestNeighbor}[method]
+    )
+    # ITK's interpolators stop short of the outer half of the last voxels; what lies beyond is `field_of_view`'s.
+    resampler.UseNearestNeighborExtrapolatorOn()
+    result = sitk.GetArrayFromImage(resampler.Execute(sitk.GetImageFromArray(values)))
     if method == "bspline":
-        np.clip(result, min(values.min(), 0), values.max(), out=result)
+        np.clip(result, values.min(), values.max(), out=result)
     return result
 
 
@@ -98,8 +102,8 @@ def _is_identity(step: np.ndarray, shape: tuple[int, int, int]) -> bool:
 
 
 def _antialiased(values: np.ndarray, step: np.ndarray) -> np.ndarray:
-    # Along source axis n, one target step covers this many source voxels.
-    ratio = np.linalg.norm(step[:3, :3], axis=1)
+    # One source voxel along axis n crosses this many target voxels; shear alone (gantry tilt) crosses one.
+    ratio = 1 / np.linalg.norm(np.linalg.inv(step[:3, :3]), axis=0)
     # A box of `ratio` voxels has the variance ratio^2 / 12; the source's own voxel already gives 1 / 12. Twice that
     # (a triangle) suppresses the frequencies that would fold.
     sigma = np.sqrt(np.maximum(ratio**2 - 1, 0) / 6)[::-1] * (np.array(values.shape) > 1)

@@ -27,6 +27,7 @@ def _reach(radius_base: int, radius_detail: int, **_: object) -> int:
     reach=_reach,
     workspace=36.0,
     keeps_lone=True,
+    double=True,
 )
 def guided(
     sources,

@@ -35,7 +35,7 @@ def laplacian(
 
     Args:
         sources: harmonized images.
-        levels: how often the image is halved; more levels join larger structures by choice instead of by mean.
+        levels: how often the image is halved; with more, the choice is made for larger structures too.
         low: what becomes of the remaining low-pass image: the mean, the maximum, or the source with the larger
             local energy.
     """

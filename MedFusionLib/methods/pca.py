@@ -34,5 +34,5 @@ def pca(sources, *, moments=None):
     component = torch.linalg.eigh(covariance)[1][..., -1].abs()
     constant = covariance.diagonal(dim1=-2, dim2=-1).sum(-1, keepdim=True) <= 0
     component = torch.where(constant, torch.ones_like(component), component)
-    weights = (component / component.sum(-1, keepdim=True)).to(sources.dtype)
+    weights = (component / component.sum(-1, keepdim=True)).to(sources)
     return (sources * weights.reshape(*weights.shape, *[1] * (sources.ndim - 2))).sum(1, keepdim=True)

@@ -55,14 +55,8 @@ def details(x: Tensor, levels: int, axes: Sequence[int]) -> Iterator[tuple[Tenso
         x = low
 
 
-def analyze(x: Tensor, levels: int, axes: Sequence[int]) -> tuple[list[Tensor], Tensor]:
-    """Decompose into `levels` detail images, fine to coarse, and the remaining low-pass image."""
-    every = list(details(x, levels, axes))
-    return [detail for detail, _ in every], every[-1][1]
-
-
 def synthesize(levels: Sequence[Tensor], low: Tensor, axes: Sequence[int]) -> Tensor:
-    """Rebuild the image that `analyze` took apart."""
+    """Rebuild the image that `details` took apart."""
     for detail in reversed(levels):
         low = detail + expand(low, [detail.shape[axis] for axis in axes], axes)
     return low

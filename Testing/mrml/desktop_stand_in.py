@@ -31,7 +31,7 @@ class ScriptedLoadableModuleLogic:
 
 
 class ScriptedLoadableModuleTest(unittest.TestCase):
-    def delayDisplay(self, message):  # noqa: N802 Slicer's name
+    def delayDisplay(self, message):
         pass
 
 

@@ -64,14 +64,19 @@ def test_all_choices_reach_the_library(logic, nodes):
         modalities=["OTHER", None],
         reference=1,
         spacing=4,
+        windows=[(0, 500), (0, 5)],
         color="pet-heat",
+        interpolation="linear",
         plane="coronal",
         device="cpu",
     )
     story = json.loads(node.GetAttribute(STORY))
     assert node.GetClassName() == "vtkMRMLVectorVolumeNode"
     assert [source["modality"] for source in story["sources"]] == ["OTHER", "PET"]
-    assert (story["parameters"]["levels"], story["reference"], story["plane"]) == (2, 1, ["coronal"])
+    assert (story["parameters"]["levels"], story["planes"]) == (2, ["coronal"])
+    plan = {"reference": 1, "spacing": 4.0, "color": "pet-heat", "plane": "coronal", "device": "cpu"}
+    plan |= {"windows": [[0.0, 500.0], [0.0, 5.0]], "interpolation": "linear"}
+    assert story["plan"] == plan
     np.testing.assert_allclose(node.GetSpacing(), 4)
 
 
@@ -282,3 +287,33 @@ class TestBatchExample:
         batch.main([str(table), str(tmp_path / "out"), "--method", "average"])
         for kind in ("vtkMRMLVolumeNode", "vtkMRMLDisplayNode", "vtkMRMLStorageNode"):
             assert slicer.mrmlScene.GetNumberOfNodesByClass(kind) == 0
+
+
+class Bag:
+    """A stand-in for a Qt widget: it keeps what it is told, and cuts numbers as ctkSliderWidget does."""
+
+    def __init__(self, text=""):
+        self.text, self.decimals, self.items = text, 2, []
+
+    def addItems(self, items):
+        self.items = items
+
+    def setCurrentText(self, text):
+        self.currentText = text
+
+    def __setattr__(self, name, value):
+        if name in ("minimum", "maximum", "value"):
+            value = round(value, self.decimals)
+        object.__setattr__(self, name, value)
+
+
+def test_every_parameter_of_every_method_reads_its_default_from_its_widget(module, logic, monkeypatch):
+    for package, widgets in (("qt", ("QCheckBox", "QComboBox", "QLineEdit")), ("ctk", ("ctkSliderWidget",))):
+        for widget in widgets:
+            monkeypatch.setattr(getattr(module, package), widget, Bag, raising=False)
+    for method in logic.methods().values():
+        for parameter in method.parameters.values():
+            widget, read = module.parameterWidget(parameter)
+            assert parameter.checked(read()) == parameter.default, parameter
+            if isinstance(widget, Bag) and hasattr(widget, "minimum"):
+                assert widget.minimum in parameter.bounds

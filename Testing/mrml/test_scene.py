@@ -99,7 +99,7 @@ def test_a_scene_that_cannot_be_written_leaves_the_one_that_is_there(tmp_path, c
     path.write_bytes(b"older")
 
     class FullDisk(slicer.vtkMRMLScene):
-        def WriteToMRB(self, path):  # noqa: N802 Slicer's name
+        def WriteToMRB(self, path):
             Path(path).write_bytes(b"half")
             return False
 

@@ -60,7 +60,7 @@ def test_fuse_writes_what_the_library_gives(in_folder, tmp_path, capsys):
     np.testing.assert_array_equal(load_volume(out, "OTHER").array, expected.volume.array)
     told = json.loads(story.read_text())
     assert told["parameters"] == {"levels": 3, "low": "mean"}
-    assert told["reference"] == 1
+    assert told["plan"]["reference"] == 1
     assert picture.read_bytes().startswith(b"\x89PNG")
     assert capsys.readouterr().out == ""
 
@@ -81,6 +81,27 @@ def test_color_spacing_and_window_reach_the_library(in_folder, tmp_path):
         windows=[None, (0, 5)],
     )
     np.testing.assert_array_equal(volume.array, expected.color.array)
+
+
+@pytest.mark.parametrize("windows", ["-450,1050 auto", "auto -1e2,500", "-.5,5 -2,9"])
+def test_windows_may_start_below_zero(windows, in_folder, tmp_path):
+    story = tmp_path / "s.json"
+    arguments = f"fuse ct.nii.gz mr.nii.gz -o {tmp_path}/o.nii --modality CT MR --window {windows} --story {story}"
+    assert main(arguments.split()) == 0
+    told = json.loads(story.read_text())["plan"]["windows"]
+    for window, text in zip(told, windows.split(), strict=True):
+        assert text == "auto" or window == [float(value) for value in text.split(",")]
+
+
+@pytest.mark.parametrize("flag", ["-o", "--story", "--montage"])
+def test_an_output_that_cannot_be_written_is_told_before_the_work(flag, in_folder, tmp_path, capsys, monkeypatch):
+    (tmp_path / "file").write_text("not a folder")
+    targets = {"-o": "o.nii", "--story": "s.json", "--montage": "m.png"}
+    lines = [f"{name} {tmp_path}/{'file/' if name == flag else ''}{target}" for name, target in targets.items()]
+    monkeypatch.setattr("MedFusionLib.load.load_volume", lambda *_: pytest.fail("work was done"))
+    code, line = fails(capsys, *f"fuse ct.nii.gz mr.nii.gz --modality CT MR {' '.join(lines)}".split())
+    assert code == 1
+    assert "not a folder to write in" in line
 
 
 def test_three_volumes_and_finest_spacing(in_folder, tmp_path):
@@ -132,6 +153,14 @@ def test_methods_as_json_hold_what_a_form_needs(capsys):
         ("fuse ct.nii.gz mr.nii.gz -o {tmp}/o.nii --modality CT MR --device warp", "'warp'; accepted: auto, cpu"),
         ("fuse ct.nii.gz mr.nii.gz -o {tmp}/o.nii --modality CT MR --color sepia", "'sepia'; accepted: gray"),
         ("fuse ct.nii.gz mr.nii.gz -o {tmp}/o.png --modality CT MR", "slices"),
+        ("fuse ct.nii.gz mr.nii.gz -o mr.nii.gz --modality CT MR", "mr.nii.gz: found an input or another output"),
+        ("fuse ct.nii.gz mr.nii.gz -o {tmp}/o.nii --story {tmp}/o.nii --modality CT MR", "an input or another output"),
+        (
+            "fuse ct.nii.gz mr.nii.gz -o {tmp}/o.nii --montage {tmp}/o.jpg --modality CT MR",
+            "o.jpg; accepted: a name that",
+        ),
+        ("fuse ct.nii.gz mr.nii.gz -o {tmp}/o.nii --modality CT MR --interpolation cubic", "'cubic'; accepted: linear"),
+        ("fuse ct.nii.gz mr.nii.gz -o {tmp}/o.nii --modality CT MR --spacing 0.002", "grid of 80000 x"),
         ("methods magic", "'magic'"),
     ],
 )
@@ -234,7 +263,7 @@ def test_a_run_stopped_half_way_leaves_the_old_result(number, tmp_path):
     assert out.read_bytes() == b"the old result"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.nii", "b.nii", "out.nii"]
     if number == signal.SIGINT:
-        assert err.strip() == "medfusion: stopped, nothing was written"
+        assert err.strip() == "medfusion: stopped"
 
 
 def test_the_progress_bar_is_drawn_on_a_terminal_and_gone_at_the_end(in_folder, tmp_path):

@@ -56,6 +56,21 @@ def test_colors_of_no_table_are_not_forced_into_one():
     assert uptake_of(np.zeros((1, 4, 4, 3), np.uint8)) is None
 
 
+@pytest.mark.parametrize("name", PALETTES)
+def test_gray_beside_color_does_not_become_uptake(name):
+    # A screenshot: the upper half painted uptake, the lower half gray anatomy.
+    rgb = pictured(name)
+    rgb[:, 16:] = np.linspace(0, 255, 64, dtype=np.uint8)[:, None]
+    assert uptake_of(rgb) is None
+
+
+def test_a_dim_painted_image_is_not_stretched():
+    dim = 0.45 * UPTAKE
+    aligned = align([anatomy(), Volume(pictured("atlas-pet", dim), GRID, "PET", "dim")])
+    assert np.abs(aligned.volumes[1].array - dim).max() <= 4 / 255
+    assert np.abs(aligned.chroma - chroma(pictured("atlas-pet", dim) / 255)).max() < 0.1
+
+
 def test_luminance_and_chroma_rebuild_the_color():
     rgb = np.random.default_rng(0).random((100, 3))
     np.testing.assert_allclose(recolor(luma(rgb), chroma(rgb)), rgb, atol=1e-6)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
-from MedFusionLib.errors import DataError, GeometryError, NoOverlapError, UnknownNameError
+from MedFusionLib.errors import DataError, GeometryError, NoOverlapError, ParameterError, UnknownNameError
 from MedFusionLib.harmonize import align
 from MedFusionLib.harmonize.grid import common_grid
 from MedFusionLib.harmonize.mask import foreground
 from MedFusionLib.harmonize.normalize import CT_WINDOW, window_of
 from MedFusionLib.harmonize.resample import field_of_view, filled, resample
-from MedFusionLib.volume import Grid, Volume, Window
+from MedFusionLib.volume import Grid, Volume, Window, unit_of
 
 
 def rotation(degrees=25.0):
@@ -103,6 +105,31 @@ def test_the_field_of_view_ends_at_the_edge_of_the_outermost_voxels():
     np.testing.assert_array_equal(field_of_view(source, target)[0, 0], (at >= -1) & (at <= 7))
 
 
+@pytest.mark.parametrize("shift", [-0.5, 0.5])
+@pytest.mark.parametrize("slices", [1, 8])
+def test_up_to_that_edge_the_values_are_those_of_the_volume(shift, slices):
+    # Half a voxel off the outermost centers lies inside the last voxel; 0 there would be 0 HU: tissue in the air.
+    source = grid_of((slices, 8, 8), (1, 1, 1))
+    target = grid_of((slices, 8, 8), (1, 1, 1), (shift, shift, shift))
+    air = Volume(np.full(source.shape, -900.0), source, "CT", unit="HU")
+    for interpolation in ("linear", "bspline", "nearest"):
+        values = resample(air.array, source, target, interpolation=interpolation)
+        np.testing.assert_allclose(values, -900, atol=1e-3)
+    assert field_of_view(air, target).all()
+
+
+def test_straightening_a_tilted_stack_keeps_its_detail():
+    # A gantry tilt of 20 degrees is shear: no voxel gets larger, so nothing may be smoothed.
+    axes = np.eye(3)
+    axes[1, 2], axes[2, 2] = np.sin(np.radians(20)), np.cos(np.radians(20))
+    tilted = grid_of((12, 60, 60), (0.5, 0.5, 5), axes=axes)
+    stripes = np.broadcast_to(np.sin(2 * np.pi * np.arange(60) * 0.5 / 2.5), tilted.shape).astype(np.float32)
+    straight = common_grid([Volume(stripes, tilted, "CT")], 0)
+    field = field_of_view(Volume(stripes, tilted, "CT"), straight)
+    kept = resample(stripes, tilted, straight)[field].std() / stripes.std()
+    assert kept > 0.9
+
+
 def test_voxels_without_a_number_are_outside_the_field_of_view_and_spread_nothing():
     grid = grid_of((10, 10, 10), (1, 1, 1))
     array = ramp_on(grid)
@@ -148,6 +175,25 @@ def test_a_sheared_reference_is_straightened_so_that_the_result_can_be_saved():
     assert straight.spacing[:2] == pytest.approx((1, 1))
 
 
+def test_a_spacing_finer_than_memory_holds_is_told_with_its_grid():
+    volume = Volume(np.ones((200, 200, 200), np.uint8), grid_of((200, 200, 200), (1, 1, 1)), "MR")
+    with pytest.raises(GeometryError, match=r"0.001.*200000 x 200000 x 200000 voxels.*coarser"):
+        common_grid([volume], 0, 0.001)
+
+
+def test_an_unknown_interpolation_is_told_even_if_nothing_is_interpolated():
+    volume = Volume(np.eye(4)[None], grid_of((1, 4, 4), (1, 1, 1)), "MR")
+    with pytest.raises(ParameterError, match="'cubic'; accepted: linear, bspline, nearest"):
+        align([volume, volume], interpolation="cubic")
+
+
+def test_numbers_of_numpy_are_taken_and_the_story_stays_plain():
+    grid = grid_of((8, 8, 8), (1, 1, 1))
+    volume = Volume(ramp_on(grid), grid, "MR")
+    aligned = align([volume, volume], reference=np.int64(1), spacing=np.float32(2))
+    assert json.loads(json.dumps(aligned.story))["plan"]["spacing"] == 2
+
+
 @pytest.mark.parametrize("spacing", [0, -1, (1, 2), "fine", float("nan")])
 def test_a_spacing_that_cannot_be_names_itself(spacing):
     volume = Volume(np.ones((2, 2, 2)), grid_of((2, 2, 2), (1, 1, 1)), "MR")
@@ -185,7 +231,7 @@ def test_an_unknown_color_table_is_named_before_any_work():
 
 def test_the_number_of_windows_must_be_that_of_the_volumes():
     volume = Volume(np.eye(4)[None], grid_of((1, 4, 4), (1, 1, 1)), "MR")
-    with pytest.raises(GeometryError, match="found 1; accepted: one for each of the 2"):
+    with pytest.raises(GeometryError, match="found 1; accepted: one for each of 2"):
         align([volume, volume], windows=[(0, 1)])
 
 
@@ -198,8 +244,28 @@ def test_ct_in_hu_takes_the_ct_window_whatever_its_values():
     assert window_of(volume_with([-3024, -1000, 40, 3071], "CT", "HU")) == CT_WINDOW
 
 
-def test_pictures_are_divided_by_255():
-    assert window_of(volume_with(np.arange(256), "MR")) == Window(0, 255)
+@pytest.mark.parametrize("brightest", [40, 127, 129, 255])
+def test_pictures_are_divided_by_255_however_dark(brightest):
+    assert window_of(volume_with(np.arange(brightest + 1), "MR", "levels")) == Window(0, 255, "levels")
+
+
+def test_counts_that_look_like_a_picture_are_none():
+    assert window_of(volume_with(np.arange(200), "SPECT", "counts")).high < 200
+
+
+@pytest.mark.parametrize(
+    ("array", "modality", "unit"),
+    [
+        (np.zeros((1, 4, 4), np.uint8), "CT", "levels"),
+        (np.zeros((3, 4, 4), np.uint8), "CT", "a.u."),
+        (np.zeros((3, 4, 4, 3), np.uint8), "PET", "levels"),
+        (np.full((3, 4, 4), -5, np.int16), "CT", "HU"),
+        (np.array([[[np.nan, -5.0]]]), "CT", "HU"),
+        (np.full((3, 4, 4), -5, np.int16), "MR", "a.u."),
+    ],
+)
+def test_the_unit_of_voxels_that_come_without_one(array, modality, unit):
+    assert unit_of(array, modality) == unit
 
 
 def test_uptake_starts_at_zero_and_outliers_do_not_set_the_top():

@@ -229,7 +229,7 @@ def test_picture_is_one_slice_with_the_patients_left_at_its_right(tmp_path, suff
 
     assert (loaded.array == GRAY[None]).all()
     assert loaded.grid.affine.tolist() == np.diag([-1, -1, 1, 1]).tolist()
-    assert (loaded.name, loaded.unit) == ("a", "a.u.")
+    assert (loaded.name, loaded.unit) == ("a", "levels")
 
 
 def test_color_picture_stays_color_and_equal_channels_become_gray(tmp_path):

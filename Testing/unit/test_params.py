@@ -65,6 +65,7 @@ def test_defaults_fill_what_is_not_given_and_text_is_parsed():
         ("levels", 2.5),
         ("levels", "two"),
         ("levels", True),
+        ("levels", float("inf")),
         ("sigma", float("nan")),
         ("sigma", float("inf")),
         ("sigma", "20.1"),

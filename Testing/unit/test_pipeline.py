@@ -100,7 +100,7 @@ def axial_aligned(spacing, shape=(10, 20, 20)):
     ],
 )
 def test_thick_slices_are_fused_one_by_one_and_cubes_in_3d(spacing, shape, plane):
-    assert fuse_aligned(axial_aligned(spacing, shape), method="average").story["plane"] == [plane]
+    assert fuse_aligned(axial_aligned(spacing, shape), method="average").story["planes"] == [plane]
 
 
 def test_planes_are_anatomical_whatever_the_axes_of_the_array():
@@ -122,6 +122,17 @@ def test_planes_are_anatomical_whatever_the_axes_of_the_array():
 def test_all_planes_are_averaged(balls):
     passes = [fuse_aligned(balls, plane=plane).volume.array for plane in ("axial", "coronal", "sagittal")]
     np.testing.assert_allclose(fuse_aligned(balls, plane="all").volume.array, np.mean(passes, 0), atol=1e-6)
+
+
+def test_the_story_of_all_planes_counts_every_pass_and_can_be_run_again(registered, balls):
+    def overshoots(sources):
+        """Overshoot in axial slices only: they are 32 x 28."""
+        return sources[:, :1] + 2.0 * (sources.shape[2:] == (32, 28))
+
+    story = fuse_aligned(balls, method=registered(overshoots), plane="all").story
+    assert story["planes"] == ["sagittal", "coronal", "axial"]
+    assert story["plan"]["plane"] == "all"
+    assert story["fused_clipped_share"] == pytest.approx(1 / 3)
 
 
 def test_a_method_is_handed_what_it_names(registered):
@@ -159,19 +170,11 @@ def test_the_story_is_enough_to_make_the_result_again():
     )
     story = json.loads(json.dumps(fused.story))
     assert [source["sha256"] for source in story["sources"]] == [volume.sha256 for volume in volumes]
-    again = fuse(
-        volumes,
-        method=story["method"],
-        parameters=story["parameters"],
-        reference=story["reference"],
-        windows=[source["window"] for source in story["sources"]],
-        plane=story["plane"][0],
-        **story["plan"],
-    )
+    again = fuse(volumes, method=story["method"], parameters=story["parameters"], **story["plan"])
     np.testing.assert_array_equal(again.volume.array, fused.volume.array)
     np.testing.assert_array_equal(again.color.array, fused.color.array)
     assert story["parameters"] == {"levels": 2, "wavelet": "bior4.4", "low": "energy"}
-    assert story["device"]
+    assert story["devices"] == ["cpu"]
     assert {"torch", "numpy", "python", "SimpleITK"} <= set(story["versions"])
     assert set(story["seconds"]) == {"align", "fuse"}
 
@@ -183,7 +186,7 @@ def test_progress_covers_the_whole_run_in_order():
     assert fractions == sorted(fractions)
     assert fractions[0] == 0
     assert fractions[-1] == 1
-    assert {message.split()[0] for _, message in told} >= {"Aligning", "Aligned", "Laplacian"}
+    assert {message.split()[0] for _, message in told} >= {"Placing", "Resampling", "Checking", "Aligned", "Laplacian"}
 
 
 @pytest.mark.parametrize("after", [0.0, 0.3, 0.5])
@@ -222,9 +225,32 @@ def test_a_plane_that_a_method_cannot_work_in_is_told(registered, balls):
         return sources[:, :1]
 
     name = registered(flat, dims=(2,))
-    assert fuse_aligned(balls, method=name).story["plane"] == ["axial"]
+    assert fuse_aligned(balls, method=name).story["planes"] == ["axial"]
     with pytest.raises(ParameterError, match="'volume'; accepted: auto, sagittal, coronal, axial, all"):
         fuse_aligned(balls, method=name, plane="volume")
+
+
+def test_a_method_without_float64_is_not_asked_to_run_where_there_is_none(registered, balls, monkeypatch):
+    from MedFusionLib import pipeline
+
+    def precise(sources):
+        """Average precisely."""
+        return sources.double().mean(1, keepdim=True).to(sources)
+
+    find = pipeline.find_device
+    monkeypatch.setattr(pipeline, "find_device", lambda name: torch.device("mps") if name == "auto" else find(name))
+    story = fuse_aligned(balls, method=registered(precise, double=True)).story
+    assert story["devices"] == ["cpu"]
+    assert "MPS does not have" in story["notes"][0]
+
+
+def test_too_many_sources_for_a_method_are_told(registered):
+    def two(sources):
+        """Fuse two."""
+        return sources[:, :1]
+
+    with pytest.raises(DataError, match="found 3; accepted: 2 to 2"):
+        fuse_aligned(aligned_balls(count=3), method=registered(two, sources=(2, 2)))
 
 
 def test_too_few_sources_for_a_method_are_told(registered, balls):

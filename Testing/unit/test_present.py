@@ -184,7 +184,7 @@ def test_functional_sources_and_the_overlay_are_in_heat_colors():
 
 def test_heat_colors_are_those_of_the_result():
     aligned, fused = case(grid_of(), modalities=("MR", "PET"), values=(0.6, 0.3))
-    chosen = Fused(fused.volume, None, {"plan": {"color": "pet-heat"}})
+    chosen = Fused(fused.volume, None, {"sources": [{"table": None}, {"table": "pet-heat"}]})
     assert not np.array_equal(np.asarray(montage(aligned, fused)), np.asarray(montage(aligned, chosen)))
 
 

@@ -148,18 +148,6 @@ def test_a_source_without_data_takes_the_values_of_one_that_has():
     np.testing.assert_allclose(fused[:, :, 14:], (first + second)[:, :, 14:] / 2, atol=1e-7)
 
 
-def test_more_sources_than_a_method_takes_are_folded_in_their_order():
-    def difference(sources):
-        assert sources.shape[1] == 2
-        return sources[:, :1] - 0.5 * sources[:, 1:]
-
-    aligned = aligned_balls(count=3)
-    fused = run(method_of(difference, sources=(2, 2)), aligned)
-    a, b, c = (volume.array for volume in aligned.volumes)
-    expected = np.clip(a - 0.5 * b - 0.5 * c, 0, 1)
-    np.testing.assert_allclose(fused[aligned.mask], expected[aligned.mask], atol=1e-6)
-
-
 @pytest.mark.parametrize(
     "error", [torch.OutOfMemoryError("CUDA out of memory"), RuntimeError("can't allocate memory"), MemoryError()]
 )
@@ -206,6 +194,15 @@ def test_when_an_accelerator_is_too_small_the_cpu_goes_on(monkeypatch):
     assert job.device.type == "cpu"
     assert notes[-1] == "Memory ran out on meta: went on on the CPU"
     np.testing.assert_array_equal(result, run(METHODS["average"], aligned))
+
+
+def test_what_is_handed_over_survives_the_way_to_the_cpu(monkeypatch):
+    # The covariance stays on the CPU, so PCA works wherever its sources are.
+    aligned = aligned_balls()
+    monkeypatch.setattr(slabs, "free_bytes", lambda device: 2**30)
+    moments = torch.from_numpy(covariance(sources_of(aligned)))
+    values = torch.zeros((1, 2, 4, 4), device="meta")
+    assert METHODS["pca"].function(values, moments=moments).device.type == "meta"
 
 
 def test_any_other_failure_of_a_method_is_not_taken_for_memory():

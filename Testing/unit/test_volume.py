@@ -237,7 +237,7 @@ def test_aligned_values_stay_in_0_to_1(value):
     array = np.zeros(SHAPE)
     array[1, 1, 1] = value
 
-    with pytest.raises(DataError, match=r"Values of odd.*harmonize"):
+    with pytest.raises(DataError, match=r"Values of odd.*align"):
         aligned((volume(), volume(array, name="odd")))
 
 
