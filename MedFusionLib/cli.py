@@ -9,6 +9,7 @@ import argparse
 import logging
 import re
 import sys
+import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -34,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     except Exception as error:
         if options.debug:
-            raise
+            traceback.print_exc()
         print(f"medfusion: {_one_line(error)}", file=sys.stderr)
         return 2 if isinstance(error, InputError) else 1
     return 0
@@ -85,8 +86,8 @@ def _add_fuse(parser: argparse.ArgumentParser) -> None:
     add("--spacing", nargs="+", metavar="MM", help="one or three numbers, or `finest` (default: the reference's)")
     add("--window", nargs="+", metavar="LOW,HIGH", help="intensity window for each volume, `auto` keeps the default")
     add("--interpolation", help="linear, bspline or nearest (default: bspline for PET and SPECT, linear for the rest)")
-    add("--color", default="auto", metavar="TABLE", help="color table for PET/SPECT, e.g. pet-heat; `none` for gray")
-    add("--plane", default="auto", help="volume (3-D), axial, coronal, sagittal, or all three averaged")
+    add("--color", default="auto", metavar="TABLE", help="color table for PET/SPECT: hot, pet-heat …; `none` for gray")
+    add("--plane", default="auto", help="auto, volume (3-D), axial, coronal, sagittal, or all (these three averaged)")
     add("--device", default="auto", help="auto, cpu, cuda, mps")
     add("--story", type=Path, metavar="JSON", help="write how the result was made")
     add("--montage", type=Path, metavar="PNG", help="write one picture of sources and result")
@@ -125,11 +126,12 @@ def _fuse(options: argparse.Namespace) -> None:
             device=options.device,
             progress=part(progress, 0.5, 1),
         )
-    save_volume(fused.shown, options.output)
+    written = [save_volume(fused.shown, options.output)]
     if options.story:
-        save_json(fused.story, options.story)
+        written.append(save_json(fused.story, options.story))
     if options.montage:
-        save_png(montage(aligned, fused), options.montage)
+        written.append(save_png(montage(aligned, fused), options.montage))
+    _print_paths(written, options.quiet)
 
 
 def _check_outputs(options: argparse.Namespace) -> None:
@@ -168,7 +170,12 @@ def _pairs(texts: Sequence[str]) -> dict[str, str]:
     for text in texts:
         if "=" not in text:
             raise ParameterError("--set", found=repr(text), accepted="NAME=VALUE, for example levels=5")
-    return dict(text.split("=", 1) for text in texts)
+    pairs = [text.split("=", 1) for text in texts]
+    names = [name for name, _ in pairs]
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise ParameterError("--set", found=f"{twice[0]} twice", accepted="each parameter once")
+    return {name: value for name, value in pairs}
 
 
 def _spacing(texts: Sequence[str] | None) -> Any:
@@ -220,9 +227,12 @@ def _demo(options: argparse.Namespace) -> None:
 
     with _progress(options.quiet) as progress:
         written = run_demo(options.output, progress)
-    if not options.quiet:
-        for path in written:
-            print(path)
+    _print_paths(written, options.quiet)
+
+
+def _print_paths(paths: Sequence[Path], quiet: bool) -> None:
+    if not quiet:
+        print("\n".join(map(str, paths)))
 
 
 @contextmanager

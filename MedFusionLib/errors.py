@@ -18,7 +18,7 @@ class MedFusionError(Exception):
     """
 
     def __init__(self, asked: str, *, found: object, accepted: str = "", fix: str = ""):
-        message = f"{asked}: found {found}"
+        message = f"{asked}: found {str(found).rstrip(' .')}"
         if accepted:
             message += f"; accepted: {accepted}"
         if fix:

@@ -29,9 +29,9 @@ VOLUME, ALL_PLANES = "volume", "all"
 _NORMAL = {"sagittal": 0, "coronal": 1, "axial": 2}
 PLANES = (AUTOMATIC, VOLUME, *_NORMAL, ALL_PLANES)
 
-_NEARLY_CUBIC = 3.0
-"""Voxels up to this many times longer than wide are fused in 3-D by default; thicker slices one by one, since a
-neighborhood that is round in voxels would reach through several of them."""
+_NEARLY_CUBIC = 5.5
+"""Voxels up to this many times longer than wide (PET/CT: 1 x 1 x 5 mm) are fused in 3-D by default, so that neighboring
+slices agree; thicker slices one by one, since a neighborhood round in voxels would reach far through them."""
 
 _ALIGN_SHARE = 0.4
 """Of the progress bar, what aligning takes."""

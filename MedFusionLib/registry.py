@@ -125,7 +125,7 @@ def find_method(name: str) -> Method:
     """
     known = list_methods()
     if name not in known:
-        near = get_close_matches(name, known, 1)
+        near = get_close_matches(name.lower(), known, 1)
         raise UnknownNameError(
             "Fusion method",
             found=repr(name),

@@ -88,14 +88,14 @@ def check_folder(path: str | os.PathLike[str]) -> None:
     """See that a file could be written here, before long work is done for it.
 
     Raises:
-        SaveError: if a folder stands at its place, or its folder is none or not writable.
+        FileError: if a folder stands at its place, or its folder is none or not writable.
     """
     path = Path(path).expanduser().absolute()
     folder = next(place for place in path.parents if place.exists())
     if path.is_dir():
-        raise SaveError(f"Save {path}", found="a folder of that name", fix="Choose another name")
+        raise FileError(f"Save {path}", found="a folder of that name", fix="Choose another name")
     if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
-        raise SaveError(f"Save {path}", found=f"{folder}, not a folder to write in", fix="Choose another folder")
+        raise FileError(f"Save {path}", found=f"{folder}, not a folder to write in", fix="Choose another folder")
 
 
 def save_volume(volume: Volume, path: str | os.PathLike[str], *, overwrite: bool = True) -> Path:

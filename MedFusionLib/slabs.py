@@ -70,6 +70,12 @@ class Sources:
                 open_ &= ~take
         return values
 
+    def alone(self, start: int, stop: int) -> np.ndarray | None:
+        """(n, H, W) bool: where one source only has data; None if all have everywhere."""
+        if self.fields is None:
+            return None
+        return np.sum([field[start:stop] for field in self.fields], 0) == 1
+
 
 @dataclass
 class Run:
@@ -157,7 +163,12 @@ class Run:
         mask = sources.mask[start:stop]
         if not mask.any():
             return
-        fused = self._fused(sources.slab(first, last), sources.mask[first:last])[start - first : stop - first]
+        values = sources.slab(first, last)
+        fused = self._fused(values, sources.mask[first:last])[start - first : stop - first]
+        alone = sources.alone(start, stop)
+        if alone is not None:
+            # There the sources are all filled with that one's values; a neighborhood must not mix others in.
+            np.copyto(fused, values[0, start - first : stop - first], where=alone)
         if fused.min() < 0 or fused.max() > 1:
             self.clipped += int((((fused < 0) | (fused > 1)) & mask).sum())
             np.clip(fused, 0, 1, out=fused)

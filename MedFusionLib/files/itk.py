@@ -29,7 +29,8 @@ def quiet_itk() -> Iterator[None]:
 
 def reason(error: RuntimeError) -> str:
     """The sentence of an ITK error, without the source lines and addresses before it."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    # "Reason:" is the last error of the system, whatever it was about.
+    lines = [line.strip() for line in str(error).splitlines() if line.strip() and "Reason:" not in line]
     return lines[-1].removeprefix("sitk::ERROR: ").removeprefix("ITK ERROR: ") if lines else "no reason given"
 
 

@@ -26,6 +26,9 @@ from MedFusionLib.volume import LEVELS, Aligned, Grid, Volume, Window
 
 _log = logging.getLogger("MedFusionLib")
 
+_AIR = -500
+"""Only a CT goes so far below zero."""
+
 AUTOMATIC, NO_COLOR = "auto", "none"
 
 
@@ -74,9 +77,14 @@ def align(
         fields.append(field)
         used.append(actual)
         tints += [] if tint is None else [tint]
-        tables.append(shown.table)
+        tables.append(shown.table or (None if shown.carried is None else OWN_COLORS))
     _tell(progress, 0.7, "Checking the alignment")
-    notes = _alignment_notes(volumes, arrays, fields, reference, grid)
+    notes = _doubts(volumes)
+    if color in TABLES and not tints:
+        notes.append(f"Nothing was colored by {color}: no source is PET or SPECT")
+    notes += _alignment_notes(volumes, arrays, fields, reference, grid)
+    for note in notes:
+        _log.warning(note)
     _tell(progress, 0.8, "Finding the foreground")
     every = np.stack(fields)
     mask = foreground(arrays, every)
@@ -129,6 +137,10 @@ def _checked(
     if len(windows) != len(volumes):
         raise GeometryError("Intensity windows", found=len(windows), accepted=f"one for each of {len(volumes)} volumes")
     return windows
+
+
+OWN_COLORS = "own"
+"""What the story calls the color of a source whose colors are carried along, for want of a known table."""
 
 
 @dataclass(frozen=True)
@@ -188,7 +200,7 @@ def _alignment_notes(
     reference: int,
     grid: Grid,
 ) -> list[str]:
-    """A sentence for each volume that looks unregistered; logged too."""
+    """A sentence for each volume that looks unregistered."""
     notes = []
     for number, volume in enumerate(volumes):
         domain = fields[reference] & fields[number]
@@ -199,7 +211,25 @@ def _alignment_notes(
                 f"{volume.name or volume.modality} looks unregistered: moved by {found[0]:.0f} mm it would share "
                 f"{found[1]:.1f} times the information with {fixed}. Register them first."
             )
-            _log.warning(notes[-1])
+    return notes
+
+
+def _doubts(volumes: Sequence[Volume]) -> list[str]:
+    """A sentence for whatever in the volumes looks like a mistake but need not be one."""
+    notes, seen = [], dict[str, str]()
+    for volume in volumes:
+        name, values = volume.name or volume.modality, volume.array
+        low, high = np.nanmin(values), np.nanmax(values)
+        missing = 0 if volume.is_color else int((~np.isfinite(values)).sum())
+        if volume.modality == "CT" and volume.unit == "a.u.":
+            notes.append(f"{name} is said to be CT, but {low:g} to {high:g} is no range of HU: shown by its own range")
+        if volume.modality in ("MR", "PET", "SPECT") and low < _AIR:
+            notes.append(f"{name} is said to be {volume.modality}, but goes down to {low:g}: is it a CT?")
+        if missing:
+            notes.append(f"{name} has {missing} voxels without a number; they count as outside its field of view")
+        if volume.sha256 in seen:
+            notes.append(f"{name} and {seen[volume.sha256]} are the same image")
+        seen[volume.sha256] = name
     return notes
 
 

@@ -52,7 +52,7 @@ def _three(spacing: float | Sequence[float] | str, volumes: Sequence[Volume]) ->
 
 
 def _resampled(grid: Grid, spacing: np.ndarray) -> Grid:
-    """The same box, edge to edge, in voxels of another size; a last voxel may reach over the edge."""
+    """The same box in voxels of another size; where they do not divide it they reach over both edges alike."""
     extent = np.array(grid.shape[::-1]) * grid.spacing
     # The small allowance keeps a box of exactly n voxels at n despite rounding.
     counts = np.maximum(1, np.ceil(extent / spacing - 1e-6))
@@ -65,8 +65,8 @@ def _resampled(grid: Grid, spacing: np.ndarray) -> Grid:
         )
     affine = grid.affine.copy()
     affine[:3, :3] = grid.directions * spacing
-    edge = grid.affine[:3, 3] - grid.directions @ (np.array(grid.spacing) / 2)
-    affine[:3, 3] = edge + grid.directions @ (spacing / 2)
+    middle = grid.affine[:3, 3] + grid.directions @ ((extent - grid.spacing) / 2)
+    affine[:3, 3] = middle - grid.directions @ ((counts - 1) * spacing / 2)
     i, j, k = (int(n) for n in counts)
     return Grid((k, j, i), affine)
 

@@ -39,7 +39,7 @@ def dwt(
         sources: harmonized images.
         levels: how often the image is halved.
         wavelet: haar is the literature's choice but leaves blocks; the symmetric bior4.4 does not.
-        low: what becomes of the low-pass band: the mean, the maximum, or the source with the larger local energy.
+        low: what becomes of the low-pass band: the mean, the maximum, or weighted by local energy.
     """
     from MedFusionLib.transforms.dwt import analyze, synthesize
     from MedFusionLib.transforms.rules import low_pass, most_salient

@@ -36,8 +36,8 @@ def laplacian(
     Args:
         sources: harmonized images.
         levels: how often the image is halved; with more, the choice is made for larger structures too.
-        low: what becomes of the remaining low-pass image: the mean, the maximum, or the source with the larger
-            local energy.
+        low: what becomes of the remaining low-pass image: the mean, the maximum, or weighted by local
+            energy.
     """
     from MedFusionLib.transforms.pyramid import details, synthesize
     from MedFusionLib.transforms.rules import low_pass, most_salient

@@ -7,12 +7,13 @@ Each row runs in a process of its own: the first run, the median of five more, a
 
 from __future__ import annotations
 
-import resource
 import subprocess
 import sys
 import time
 
 import numpy as np
+
+from Testing.peak import peak_bytes
 
 SHAPE = (180, 256, 256)
 METHODS = ("average", "laplacian", "dwt", "guided", "two_scale", "pca")
@@ -57,12 +58,12 @@ def job(name, plane):
 
 def measure(name, plane):
     work, seconds = job(name, plane), []
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    before = peak_bytes() / 2**20
     for _ in range(6):
         start = time.perf_counter()
         work()
         seconds.append(time.perf_counter() - start)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    peak = peak_bytes() / 2**20
     first, rest = seconds[0], np.median(seconds[1:])
     print(
         f"{name:<10} {plane:<10} first {first:6.3f} s  then {rest:6.3f} s  peak {peak:5.0f} MB ({peak - before:+.0f})"

@@ -13,6 +13,7 @@ import torch
 from MedFusionLib.params import Choice, Range
 from MedFusionLib.registry import FAMILIES, list_methods
 
+ROOT = Path(__file__).parents[2]
 METHODS = list_methods()
 CASES = [(name, dims) for name, entry in METHODS.items() for dims in entry.dims]
 SHAPES = {2: (40, 33), 3: (18, 20, 23)}
@@ -168,18 +169,18 @@ def test_the_gpu_gives_what_the_cpu_gives(name, dims):
 
 
 PEAK = """
-import resource, sys, torch
+import sys, torch
+from Testing.peak import peak_bytes
 from MedFusionLib.registry import find_method
 torch.set_num_threads(2)
 entry, count, dims = find_method(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
 sources = torch.rand((1, count, 90, 160, 160) if dims == 3 else (30, count, 256, 256))
 small = sources[(..., *[slice(20)] * dims)]
-peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 with torch.inference_mode():
     entry.function(small)
-    before = peak()
+    before = peak_bytes()
     entry.function(sources)
-print((peak() - before) / (4 * sources.numel()))
+print((peak_bytes() - before) / (4 * sources.numel()))
 """
 
 
@@ -191,6 +192,6 @@ print((peak() - before) / (4 * sources.numel()))
 def test_the_declared_workspace_is_enough(name, dims, count):
     # Slabs are sized by it: a method that takes more than it says could run out of memory.
     command = [sys.executable, "-c", PEAK, name, str(count), str(dims)]
-    measured = float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    measured = float(subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT).stdout)
     # The allocator may keep a little more than is in use.
     assert measured <= 1.1 * METHODS[name].workspace

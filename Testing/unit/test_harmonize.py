@@ -164,6 +164,27 @@ def test_a_chosen_spacing_keeps_the_box(spacing, expected):
     np.testing.assert_allclose(*first_edges, atol=1e-9)
 
 
+def test_a_voxel_larger_than_the_box_lies_in_its_middle():
+    volume = Volume(np.ones((6, 12, 12)), grid_of((6, 12, 12), (2, 2, 4), (5, 6, 7), rotation()), "MR")
+    grid = common_grid([volume], 0, 1000)
+    assert grid.shape == (1, 1, 1)
+    np.testing.assert_allclose(grid.corners[0], volume.grid.corners.mean(0))
+
+
+def test_what_looks_like_a_mistake_is_told():
+    grid = grid_of((8, 8, 8), (1, 1, 1))
+    ct = Volume(np.linspace(-1000, 1000, 512).reshape(8, 8, 8), grid, "MR", "really CT")
+    mr = ramp_on(grid)
+    mr[0, 0, :3] = np.nan
+    notes = align([ct, Volume(mr, grid, "CT", "really MR"), Volume(mr, grid, "CT", "copy")], color="hot").story["notes"]
+    told = " / ".join(notes)
+    assert "really CT is said to be MR, but goes down to -1000" in told
+    assert "really MR is said to be CT, but" in told
+    assert "really MR has 3 voxels without a number" in told
+    assert "copy and really MR are the same image" in told
+    assert "Nothing was colored by hot" in told
+
+
 def test_a_sheared_reference_is_straightened_so_that_the_result_can_be_saved():
     grid = grid_of((10, 12, 14), (1, 1, 4), axes=SHEARED)
     straight = common_grid([Volume(np.ones(grid.shape), grid, "CT")], 0)

@@ -92,9 +92,10 @@ def axial_aligned(spacing, shape=(10, 20, 20)):
     [
         ((1, 1, 1), (10, 20, 20), "volume"),
         ((1, 1, 3), (10, 20, 20), "volume"),
-        ((1, 1, 5), (10, 20, 20), "axial"),
-        ((1, 5, 1), (10, 20, 20), "coronal"),
-        ((5, 1, 1), (10, 20, 20), "sagittal"),
+        ((1, 1, 5), (10, 20, 20), "volume"),
+        ((1, 1, 6), (10, 20, 20), "axial"),
+        ((1, 6, 1), (10, 20, 20), "coronal"),
+        ((6, 1, 1), (10, 20, 20), "sagittal"),
         ((1, 1, 1), (1, 20, 20), "axial"),
         ((1, 1, 1), (20, 20, 1), "sagittal"),
     ],
@@ -287,7 +288,7 @@ def test_a_pair_that_looks_unregistered_is_told_and_logged(caplog):
         fused = fuse([volumes[0], moved])
     assert "moved looks unregistered: moved by 6 mm" in fused.story["notes"][0]
     assert fused.story["notes"][0] in caplog.text
-    assert fuse([volumes[0], volumes[0]]).story["notes"] == []
+    assert fuse([volumes[0], ball(seed=0, modality="PET", spacing=1.0001)]).story["notes"] == []
 
 
 def test_threads_do_not_change_the_voxels(balls):

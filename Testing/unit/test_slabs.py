@@ -112,6 +112,18 @@ def test_the_first_source_that_has_data_speaks_for_the_others():
     np.testing.assert_array_equal(values[0, 12:], aligned.volumes[1].array[12:])
 
 
+@pytest.mark.parametrize("name", METHODS)
+def test_where_one_source_only_has_data_the_result_is_that_source(name):
+    fields = np.ones((2, 24, 32, 28), bool)
+    fields[1, :, :, :14] = False
+    fields[0, 10:12, 20:24, 20:24] = False
+    aligned = aligned_balls(fields=fields)
+    fused = run(METHODS[name], aligned)
+    for k in range(2):
+        lone = fields[k] & ~fields[1 - k] & aligned.mask
+        np.testing.assert_array_equal(fused[lone], aligned.volumes[k].array[lone])
+
+
 def test_the_equality_notices_a_reach_that_is_too_small(monkeypatch):
     entry = METHODS["laplacian"]
     short = method_of(entry.function, reach=2, stride=entry.stride)

@@ -150,4 +150,7 @@ def test_the_low_pass_rules():
     x = torch.tensor([[0.2, 0.6]]).reshape(1, 2, 1, 1).expand(1, 2, 3, 3)
     assert rules.low_pass(x, "mean", (2, 3)).unique().item() == pytest.approx(0.4)
     assert rules.low_pass(x, "maximum", (2, 3)).unique().item() == pytest.approx(0.6)
-    assert rules.low_pass(-x, "energy", (2, 3)).unique().item() == pytest.approx(-0.6)
+    # Energies 1 : 9, squared 1 : 81, with either sign.
+    expected = (0.2 + 81 * 0.6) / 82
+    assert rules.low_pass(x, "energy", (2, 3)).unique().item() == pytest.approx(expected)
+    assert rules.low_pass(-x, "energy", (2, 3)).unique().item() == pytest.approx(-expected)
