@@ -14,6 +14,9 @@ import numpy as np
 from MedFusionLib.errors import GeometryError
 from MedFusionLib.volume import Aligned, Grid
 
+_STRAIGHT = float(np.cos(np.radians(5)))
+"""Cosine from which a plane counts as the anatomical one."""
+
 
 class Plane(NamedTuple):
     """A view: the anatomical directions (0 R/L, 1 A/P, 2 S/I) across it, from top to bottom and from left to right."""
@@ -80,5 +83,8 @@ def cut(array: np.ndarray, grid: Grid, plane: Plane, center: tuple[int, int, int
 def position(grid: Grid, plane: Plane, center: tuple[int, int, int]) -> str:
     """Which slice this is, in words: its plane and its place along the normal."""
     k, j, i = center
+    straight = abs(grid.directions[plane.normal, 2 - grid.axis_along(plane.normal)]) > _STRAIGHT
     place = round(float((grid.affine @ (i, j, k, 1))[plane.normal]))
-    return f"{plane.name}  {ENDS[plane.normal][0 if place >= 0 else 1]} {abs(place)} mm"
+    return (
+        f"{plane.name}{'' if straight else ', oblique'}  {ENDS[plane.normal][0 if place >= 0 else 1]} {abs(place)} mm"
+    )

@@ -14,7 +14,8 @@ import numpy as np
 
 from MedFusionLib._views import ENDS, Plane, center_of, cut, index_of, planes_of, position
 from MedFusionLib.errors import DataError, GeometryError
-from MedFusionLib.volume import Aligned, Fused, Grid, Volume, Window
+from MedFusionLib.harmonize.color import OWN_COLORS
+from MedFusionLib.volume import LEVELS, Aligned, Fused, Grid, Volume, Window
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -27,16 +28,24 @@ _GAP, _LINE, _BAR, _NARROWEST = 8, 20, 8, 170
 _TEXT, _FAINT, _LETTER = (255, 255, 255), (170, 170, 170), (255, 220, 90)
 
 
-class _Column(NamedTuple):
-    """One column: two lines of header, how to color a slice, and the range of its heat bar if it has one.
+class _Slices(NamedTuple):
+    """One cut through everything: sources (N, h, w), fused (h, w), its color (h, w, 3) and the chroma (h, w, 2)."""
 
-    `paint` takes the slices of all sources (N, h, w), of the fused volume (h, w) and of its color (h, w, 3) or None,
-    and gives RGB in [0, 1].
+    sources: np.ndarray
+    fused: np.ndarray
+    color: np.ndarray | None
+    chroma: np.ndarray | None
+
+
+class _Column(NamedTuple):
+    """One column: two lines of header, how to color a slice, and the window and table of its heat bar if it has one.
+
+    `paint` takes what `_slices` gives and makes RGB in [0, 1].
     """
 
     header: tuple[str, str]
-    paint: Callable[[np.ndarray, np.ndarray, np.ndarray | None], np.ndarray]
-    window: Window | None = None
+    paint: Callable[[_Slices], np.ndarray]
+    bar: tuple[Window, str] | None = None
 
 
 def montage(aligned: Aligned, fused: Fused, *, title: str = "", at: Sequence[float] | None = None) -> Image.Image:
@@ -95,12 +104,14 @@ def _composed(
     width = max(_NARROWEST, *(across for across, _ in sizes))
     strips = [_title(title, len(columns), width)] if title else []
     strips.append(_headers(columns, width))
+    # A picture file does not tell what is right, left, up or down in the patient.
+    placed = any(window.unit != LEVELS for window in aligned.windows)
     for plane, size in zip(planes, sizes, strict=True):
         slices = _slices(aligned, fused, plane, center)
-        panels = [column.paint(*slices) for column in columns]
-        strips.append(_row(panels, plane, size, width, position(grid, plane, center)))
-    if any(column.window for column in columns):
-        strips.append(_heat_bars(columns, width, _heat_of(fused)))
+        panels = [column.paint(slices) for column in columns]
+        strips.append(_row(panels, plane, size, width, position(grid, plane, center) if placed else ""))
+    if any(column.bar for column in columns):
+        strips.append(_heat_bars(columns, width))
     return _stacked(strips)
 
 
@@ -144,32 +155,38 @@ def _row(panels: Sequence[np.ndarray], plane: Plane, size: tuple[int, int], widt
     for number, rgb in enumerate(panels):
         place = (_left(number, width) + (width - size[0]) // 2, 0)
         strip.paste(_picture(rgb, size), place)
-        _letters(strip, plane, place, size)
+        if position:
+            _letters(strip, plane, place, size)
     _write(strip, (_GAP, 0), position, width, size=12, color=_LETTER)
     return strip
 
 
-def _heat_bars(columns: Sequence[_Column], width: int, heat: str) -> Image.Image:
+def _heat_bars(columns: Sequence[_Column], width: int) -> Image.Image:
     from MedFusionLib.harmonize.color import colorize
 
     strip = _strip(len(columns), width, _BAR + _LINE)
-    ramp = _picture(colorize(np.linspace(0, 1, width, dtype=np.float32)[None], heat), (width, _BAR))
     for number, column in enumerate(columns):
-        if column.window:
+        if column.bar:
+            window, table = column.bar
             left = _left(number, width)
-            strip.paste(ramp, (left, 0))
-            _write(strip, (left, _BAR + 2), _number(column.window.low), width, size=12, color=_FAINT)
-            high = f"{_number(column.window.high)} {column.window.unit}"
+            ramp = colorize(np.linspace(0, 1, width, dtype=np.float32)[None], table)
+            strip.paste(_picture(ramp, (width, _BAR)), (left, 0))
+            _write(strip, (left, _BAR + 2), _number(window.low), width, size=12, color=_FAINT)
+            high = f"{_number(window.high)} {window.unit}"
             _write(strip, (left + width, _BAR + 2), high, width, size=12, color=_FAINT, anchor="ra")
     return strip
 
 
-def _slices(
-    aligned: Aligned, fused: Fused, plane: Plane, center: tuple[int, int, int]
-) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-    sources = np.stack([cut(volume.array, aligned.grid, plane, center) for volume in aligned.volumes])
-    color = None if fused.color is None else cut(fused.color.array, aligned.grid, plane, center) / np.float32(255)
-    return sources, cut(fused.volume.array, aligned.grid, plane, center), color
+def _slices(aligned: Aligned, fused: Fused, plane: Plane, center: tuple[int, int, int]) -> _Slices:
+    def through(array: np.ndarray) -> np.ndarray:
+        return cut(array, aligned.grid, plane, center)
+
+    return _Slices(
+        np.stack([through(volume.array) for volume in aligned.volumes]),
+        through(fused.volume.array),
+        None if fused.color is None else through(fused.color.array) / np.float32(255),
+        None if aligned.chroma is None else through(aligned.chroma),
+    )
 
 
 def _sizes(grid: Grid, planes: Sequence[Plane]) -> list[tuple[int, int]]:
@@ -181,13 +198,13 @@ def _sizes(grid: Grid, planes: Sequence[Plane]) -> list[tuple[int, int]]:
 
 
 def _columns(aligned: Aligned, fused: Fused) -> list[_Column]:
-    heat = _heat_of(fused)
+    tables = _tables(aligned, fused)
 
-    def source(number: int) -> Callable[..., np.ndarray]:
-        return lambda sources, *_: _shown(sources[number], aligned.volumes[number], heat)
+    def source(number: int) -> Callable[[_Slices], np.ndarray]:
+        return lambda slices: _shown(slices.sources[number], tables[number], slices.chroma)
 
-    def overlay(sources: np.ndarray, *_: Any) -> np.ndarray:
-        colored = [_shown(each, volume, heat) for each, volume in zip(sources, aligned.volumes, strict=True)]
+    def overlay(slices: _Slices) -> np.ndarray:
+        colored = [_shown(values, table, slices.chroma) for values, table in zip(slices.sources, tables, strict=True)]
         below = colored.pop(aligned.reference)
         return 0.5 * below + 0.5 * np.mean(colored, axis=0)
 
@@ -195,14 +212,14 @@ def _columns(aligned: Aligned, fused: Fused) -> list[_Column]:
         _Column(
             (_name(volume), _range(window)),
             source(number),
-            window if volume.is_functional else None,
+            (window, table) if table not in (None, OWN_COLORS) else None,
         )
-        for number, (volume, window) in enumerate(zip(aligned.volumes, aligned.windows, strict=True))
+        for number, (volume, window, table) in enumerate(zip(aligned.volumes, aligned.windows, tables, strict=True))
     ]
     columns.append(_Column(("Overlay, 50 %", " + ".join(aligned.modalities)), overlay))
-    columns.append(_Column(_fused_header(fused.story), lambda _sources, values, _color: _gray(values)))
+    columns.append(_Column(_fused_header(fused.story), lambda slices: _gray(slices.fused)))
     if fused.color is not None:
-        columns.append(_Column(("Fused, in color", ""), lambda _sources, _values, color: np.asarray(color)))
+        columns.append(_Column(("Fused, in color", ""), lambda slices: np.asarray(slices.color)))
     return columns
 
 
@@ -210,16 +227,21 @@ def _name(volume: Volume) -> str:
     return volume.name if volume.modality in volume.name else f"{volume.modality}  {volume.name}"
 
 
-def _heat_of(fused: Fused) -> str:
-    """The color table of functional sources: the one the result was colored with, else the default."""
-    used = (source.get("table") for source in fused.story.get("sources", ()))
-    return next((name for name in used if name), _HEAT)
+def _tables(aligned: Aligned, fused: Fused) -> list[str | None]:
+    """The color table of each source: the one it was fused with; heat for other uptake, none for other anatomy."""
+    told = [source.get("table") for source in fused.story.get("sources", ())] or [None] * len(aligned.volumes)
+    heat = next((table for table in told if table not in (None, OWN_COLORS)), _HEAT)
+    return [
+        table or (heat if volume.is_functional else None) for table, volume in zip(told, aligned.volumes, strict=True)
+    ]
 
 
-def _shown(values: np.ndarray, volume: Volume, heat: str) -> np.ndarray:
-    from MedFusionLib.harmonize.color import colorize
+def _shown(values: np.ndarray, table: str | None, differences: np.ndarray | None) -> np.ndarray:
+    from MedFusionLib.harmonize.color import colorize, recolor
 
-    return colorize(values, heat) if volume.is_functional else _gray(values)
+    if table == OWN_COLORS and differences is not None:
+        return recolor(values, differences)
+    return _gray(values) if table in (None, OWN_COLORS) else colorize(values, table)
 
 
 def _gray(values: np.ndarray) -> np.ndarray:

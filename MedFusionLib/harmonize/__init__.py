@@ -17,7 +17,7 @@ import numpy as np
 
 from MedFusionLib.errors import GeometryError, ParameterError
 from MedFusionLib.harmonize.check import misalignment, require_overlap
-from MedFusionLib.harmonize.color import TABLES, blended, chroma, colorize, luma, table, uptake_of
+from MedFusionLib.harmonize.color import OWN_COLORS, TABLES, blended, chroma, colorize, luma, table, uptake_of
 from MedFusionLib.harmonize.grid import Spacing, common_grid
 from MedFusionLib.harmonize.mask import foreground
 from MedFusionLib.harmonize.normalize import window_of
@@ -137,10 +137,6 @@ def _checked(
     if len(windows) != len(volumes):
         raise GeometryError("Intensity windows", found=len(windows), accepted=f"one for each of {len(volumes)} volumes")
     return windows
-
-
-OWN_COLORS = "own"
-"""What the story calls the color of a source whose colors are carried along, for want of a known table."""
 
 
 @dataclass(frozen=True)

@@ -48,6 +48,9 @@ _TABLES = {
 }
 TABLES = tuple(_TABLES)
 
+OWN_COLORS = "own"
+"""What the story calls the color of a source whose colors are carried along, for want of a known table."""
+
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 """ITU-R BT.601 weights of R, G, B."""
 

@@ -300,3 +300,41 @@ def test_a_name_that_does_not_tell_the_modality_gets_it_in_front(written):
     renamed = tuple(replace(volume, name="head") for volume in aligned.volumes)
     montage(replace(aligned, volumes=renamed), fused)
     assert [text for text, *_ in written][:3:2] == ["CT  head", "MR  head"]
+
+
+def as_pictures(aligned):
+    return replace(aligned, windows=tuple(Window(0, 255, "levels") for _ in aligned.windows))
+
+
+def test_pictures_get_no_orientation_for_they_tell_none(written):
+    aligned, fused = case(grid_of(), modalities=("MR", "PET"))
+    montage(as_pictures(aligned), fused)
+    texts = {text for text, *_ in written}
+    assert not texts & set("RLAPSI")
+    assert not any(text.startswith("axial") for text in texts)
+
+
+def test_a_painted_source_keeps_its_own_colors_and_gets_no_scale(written):
+    aligned, fused = case(grid_of(), modalities=("MR", "PET"), values=(0.6, 0.3))
+    tint = np.broadcast_to(np.float32([0.2, -0.1]), (*aligned.grid.shape, 2))
+    painted = replace(aligned, chroma=tint)
+    shown = Fused(fused.volume, None, {"sources": [{"table": None}, {"table": "own"}]})
+    picture = np.asarray(montage(painted, shown)).astype(int)
+    width = (picture.shape[1] - present._GAP) // 4
+    row, column = present._GAP + 2 * present._LINE + 100, present._GAP + (width - present._GAP) // 2 + 60
+    # R = Y - 0.1, B = Y + 0.2.
+    assert picture[row, column + width][[0, 2]] / 255 == pytest.approx(np.array([0.2, 0.5]), abs=0.004)
+    assert not any(text == "7.3 SUV" for text, *_ in written)  # the end of a bar
+
+
+def test_oblique_planes_say_so(written):
+    aligned, fused = case(grid_of())
+    montage(aligned, fused)
+    assert not any("oblique" in text for text, *_ in written)
+    turned = aligned.grid.affine.copy()
+    a = np.radians(12)
+    turned[:3, :3] = np.array([[np.cos(a), -np.sin(a), 0], [np.sin(a), np.cos(a), 0], [0, 0, 1]]) @ turned[:3, :3]
+    grid = Grid(aligned.grid.shape, turned)
+    volumes = tuple(replace(volume, grid=grid) for volume in aligned.volumes)
+    montage(replace(aligned, volumes=volumes), replace(fused, volume=replace(fused.volume, grid=grid)))
+    assert sum("oblique" in text for text, *_ in written) == 2  # turned about S: coronal and sagittal
