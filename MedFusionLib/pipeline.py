@@ -123,14 +123,15 @@ def fuse_aligned(
         target = find_device("cpu")
         notes.append(f"{entry.title} needs float64, which MPS does not have: it runs on the CPU")
     start, planes = perf_counter(), _planes(entry, aligned.grid, plane)
-    values = np.zeros(aligned.grid.shape, np.float32)
-    clipped, devices = 0, []
+    values, clipped, devices = np.zeros(0, np.float32), 0, []
     for number, name in enumerate(planes):
         share = part(progress, number / len(planes), (number + 1) / len(planes))
         result, run = _pass(aligned, entry, chosen, name, target, notes, share)
-        values += result / np.float32(len(planes))
+        values = result if number == 0 else np.add(values, result, out=values)
         clipped += run.clipped
         devices.append(_device_name(run.device))
+    if len(planes) > 1:
+        values /= len(planes)
     for note in notes:
         _log.warning(note)
     volume = Volume(values, aligned.grid, "OTHER", f"{'+'.join(aligned.modalities)} {entry.name}")

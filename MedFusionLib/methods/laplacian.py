@@ -22,7 +22,7 @@ def _reach(levels: int, **_: object) -> int:
     reference="Burt, Adelson 1983, doi 10.1109/TCOM.1983.1095851",
     reach=_reach,
     stride=lambda levels, **_: 2**levels,
-    workspace=8.5,
+    workspace=9.5,
     keeps_lone=True,
 )
 def laplacian(

@@ -14,17 +14,25 @@ from MedFusionLib.transforms.window import box_max, box_sum
 
 
 def largest(x: Tensor) -> Tensor:
-    """Index (B, 1, *S) of the largest source at each voxel; torch's argmax over a short axis is 20 times slower."""
-    top, index = x[:, :1], torch.zeros_like(x[:, :1], dtype=torch.int64)
+    """Index (B, 1, *S) of the largest source at each voxel, as uint8: int64 would be as large as two sources."""
+    top, index = x[:, :1], torch.zeros_like(x[:, :1], dtype=torch.uint8)
     for k in range(1, x.shape[1]):
         index = torch.where(x[:, k : k + 1] > top, k, index)
         top = torch.maximum(top, x[:, k : k + 1])
     return index
 
 
+def chosen(x: Tensor, index: Tensor) -> Tensor:
+    """The values (B, 1, *S) of the sources that `largest` chose."""
+    value = x[:, :1]
+    for k in range(1, x.shape[1]):
+        value = torch.where(index == k, x[:, k : k + 1], value)
+    return value
+
+
 def strongest(x: Tensor) -> Tensor:
     """The coefficient of the largest magnitude at each voxel."""
-    return x.gather(1, largest(x.detach().abs()))
+    return chosen(x, largest(x.detach().abs()))
 
 
 def most_salient(x: Tensor, axes: Sequence[int]) -> Tensor:
@@ -34,12 +42,15 @@ def most_salient(x: Tensor, axes: Sequence[int]) -> Tensor:
     voxel then follows the majority of the choices in that same neighborhood (Li, Manjunath, Mitra 1995,
     Graphical Models and Image Processing 57(3):235-245).
     """
-    saliency = box_max(x.detach().abs(), axes)
-    if x.shape[1] == 2:
-        votes = box_sum((saliency[:, :1] >= saliency[:, 1:]).to(x.dtype), axes)
-        return torch.where(votes > 3 ** len(axes) / 2, x[:, :1], x[:, 1:])
-    ballots = torch.zeros_like(x).scatter_(1, largest(saliency), 1)
-    return x.gather(1, largest(box_sum(ballots, axes)))
+    choice = largest(box_max(x.detach().abs(), axes))
+    value, most = x[:, :1], box_sum((choice == 0).to(x.dtype), axes)
+    rest = 3 ** len(axes) - most  # the last source has the votes that no other has
+    for k in range(1, x.shape[1]):
+        votes = rest if k == x.shape[1] - 1 else box_sum((choice == k).to(x.dtype), axes)
+        rest = rest - votes
+        value = torch.where(votes > most, x[:, k : k + 1], value)
+        most = torch.maximum(votes, most)
+    return value
 
 
 def low_pass(x: Tensor, rule: str, axes: Sequence[int]) -> Tensor:
