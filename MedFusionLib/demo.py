@@ -6,7 +6,7 @@ import logging
 from pathlib import Path
 
 from MedFusionLib.errors import DependencyError
-from MedFusionLib.harmonize import align
+from MedFusionLib.harmonize import AUTOMATIC, align
 from MedFusionLib.phantom import head_phantom
 from MedFusionLib.pipeline import fuse_aligned, part
 from MedFusionLib.slabs import Progress
@@ -43,7 +43,8 @@ def run_demo(folder: Path, progress: Progress | None = None) -> list[Path]:
     pairs: list[tuple[Aligned, Fused]] = []
     for number, names in enumerate(COMBINATIONS):
         step = part(progress, 0.2 + 0.15 * number, 0.35 + 0.15 * number)
-        aligned = align([heads[name] for name in names], reference=names.index("MR"), color=_COLOR)
+        color = AUTOMATIC if names == ("CT", "MR") else _COLOR
+        aligned = align([heads[name] for name in names], reference=names.index("MR"), color=color)
         fused = fuse_aligned(aligned, progress=step)
         stem = "fused_" + "_".join(names)
         written.append(save_volume(fused.volume, folder / f"{stem}.nii.gz"))
