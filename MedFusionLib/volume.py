@@ -182,6 +182,11 @@ class Volume:
         object.__setattr__(self, "modality", modality_named(self.modality))
 
     @property
+    def label(self) -> str:
+        """What messages call it: its name, or its modality if it has none."""
+        return self.name or self.modality
+
+    @property
     def is_color(self) -> bool:
         """Whether the voxels are RGB."""
         return self.array.ndim == 4

@@ -67,10 +67,10 @@ def align(
     grid = common_grid(volumes, reference, spacing)
     arrays, fields, used, tints, tables = [], [], [], [], []
     for number, (volume, window) in enumerate(zip(volumes, chosen, strict=True)):
-        _tell(progress, 0.7 * number / total, f"Placing {volume.name or volume.modality}")
+        _tell(progress, 0.7 * number / total, f"Placing {volume.label}")
         field = field_of_view(volume, grid)
         require_overlap(volumes[reference], volume, field)
-        _tell(progress, 0.7 * (number + 0.3) / total, f"Resampling {volume.name or volume.modality}")
+        _tell(progress, 0.7 * (number + 0.3) / total, f"Resampling {volume.label}")
         shown = _shown(volume, color)
         array, actual, tint = _on_grid(shown, field, grid, window, interpolation)
         arrays.append(array)
@@ -202,9 +202,9 @@ def _alignment_notes(
         domain = fields[reference] & fields[number]
         found = number != reference and misalignment(arrays[reference], arrays[number], domain, grid.spacing)
         if found:
-            fixed = volumes[reference].name or volumes[reference].modality
+            fixed = volumes[reference].label
             notes.append(
-                f"{volume.name or volume.modality} looks unregistered: moved by {found[0]:.0f} mm it would share "
+                f"{volume.label} looks unregistered: moved by {found[0]:.0f} mm it would share "
                 f"{found[1]:.1f} times the information with {fixed}. Register them first."
             )
     return notes
@@ -214,15 +214,14 @@ def _doubts(volumes: Sequence[Volume]) -> list[str]:
     """A sentence for whatever in the volumes looks like a mistake but need not be one."""
     notes, seen = [], dict[str, str]()
     for volume in volumes:
-        name, values = volume.name or volume.modality, volume.array
-        low, high = np.nanmin(values), np.nanmax(values)
-        missing = 0 if volume.is_color else int((~np.isfinite(values)).sum())
+        name, values = volume.label, volume.array[np.isfinite(volume.array)]
+        low, high, missing = values.min(), values.max(), volume.array.size - values.size
         if volume.modality == "CT" and volume.unit == "a.u.":
             notes.append(f"{name} is said to be CT, but {low:g} to {high:g} is no range of HU: shown by its own range")
         if volume.modality in ("MR", "PET", "SPECT") and low < _AIR:
             notes.append(f"{name} is said to be {volume.modality}, but goes down to {low:g}: is it a CT?")
         if missing:
-            notes.append(f"{name} has {missing} voxels without a number; they count as outside its field of view")
+            notes.append(f"{name} has no number in {missing} of its voxels; they count as outside its field of view")
         if volume.sha256 in seen:
             notes.append(f"{name} and {seen[volume.sha256]} are the same image")
         seen[volume.sha256] = name

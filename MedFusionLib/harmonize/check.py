@@ -37,7 +37,7 @@ def require_overlap(reference: Volume, moving: Volume, field: np.ndarray) -> Non
     """
     if not field.any():
         raise NoOverlapError(
-            f"{moving.name or moving.modality} on the grid of {reference.name or reference.modality}",
+            f"{moving.label} on the grid of {reference.label}",
             found=f"no common voxel: {_box(moving)} against {_box(reference)} (RAS mm)",
             accepted="volumes that share space",
             fix="Check that both are of one patient and one frame of reference, or register them first",

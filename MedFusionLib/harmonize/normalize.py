@@ -44,7 +44,7 @@ def window_of(volume: Volume, chosen: Sequence[float] | None = None) -> Window:
     high = float(np.percentile(shown, _PERCENTILES[1])) if shown.size else low
     if not low < high:
         raise DataError(
-            f"Intensity window of {volume.name or volume.modality}",
+            f"Intensity window of {volume.label}",
             found=f"values from {values.min():g} to {values.max():g} {volume.unit}, nothing above {low:g}",
             accepted="an image with more than one value",
             fix="Choose its window by hand if it is meant to be so (--window LOW,HIGH)",
@@ -57,6 +57,6 @@ def _two(volume: Volume, chosen: Sequence[float]) -> tuple[float, float]:
         low, high = (float(value) for value in chosen)
     except (TypeError, ValueError):
         raise DataError(
-            f"Intensity window of {volume.name or volume.modality}", found=chosen, accepted="two numbers, low and high"
+            f"Intensity window of {volume.label}", found=chosen, accepted="two numbers, low and high"
         ) from None
     return low, high

@@ -102,7 +102,8 @@ def _is_identity(step: np.ndarray, shape: tuple[int, int, int]) -> bool:
 
 
 def _antialiased(values: np.ndarray, step: np.ndarray) -> np.ndarray:
-    # One source voxel along axis n crosses this many target voxels; shear alone (gantry tilt) crosses one.
+    # One source voxel along axis n crosses 1 / ratio target voxels. Shear alone (gantry tilt) leaves that at one; a
+    # thick target slice that is turned smooths less than its thickness, rather than blurring within its plane.
     ratio = 1 / np.linalg.norm(np.linalg.inv(step[:3, :3]), axis=0)
     # A box of `ratio` voxels has the variance ratio^2 / 12; the source's own voxel already gives 1 / 12. Twice that
     # (a triangle) suppresses the frequencies that would fold.

@@ -180,9 +180,17 @@ def test_what_looks_like_a_mistake_is_told():
     told = " / ".join(notes)
     assert "really CT is said to be MR, but goes down to -1000" in told
     assert "really MR is said to be CT, but" in told
-    assert "really MR has 3 voxels without a number" in told
+    assert "really MR has no number in 3 of its voxels" in told
     assert "copy and really MR are the same image" in told
     assert "Nothing was colored by hot" in told
+
+
+def test_infinite_voxels_are_not_taken_for_air():
+    grid = grid_of((8, 8, 8), (1, 1, 1))
+    mr = ramp_on(grid)
+    mr[0, 0, 0] = -np.inf
+    notes = align([Volume(ramp_on(grid), grid, "MR"), Volume(mr, grid, "MR", "other")]).story["notes"]
+    assert notes == ["other has no number in 1 of its voxels; they count as outside its field of view"]
 
 
 def test_a_sheared_reference_is_straightened_so_that_the_result_can_be_saved():

@@ -60,7 +60,7 @@ def test_a_slab_run_equals_the_whole_run(name, count, monkeypatch):
     with_slabs_of(monkeypatch, 93)
     whole = run(entry, aligned, SMALL.get(name))
     with_slabs_of(monkeypatch, 8)
-    # The demand is 1e-6; sums in float64 (guided, pca) leave 1e-9, all else is equal to the bit.
+    # The demand is 1e-6; sums in float64 (guided, pca) leave a rounding of the float32 result, all else is equal.
     assert np.abs(run(entry, aligned, SMALL.get(name)) - whole).max() < 1e-7
 
 
