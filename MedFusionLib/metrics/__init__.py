@@ -1,0 +1,1 @@
+"""No-reference metrics, one a file; found by `registry.list_metrics`."""

@@ -1,0 +1,65 @@
+"""Sobel gradients in 2-D and 3-D, scaled so that a ramp of one level a voxel has gradient 1."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from MedFusionLib.metrics._domain import axes_of
+
+
+def sobel(x: Tensor, spacing: Sequence[float] | None = None, border: str = "replicate") -> tuple[Tensor, ...]:
+    """Derivatives of (B, C, *S) along each axis, smoothed by [1 2 1] / 4 along the others.
+
+    Args:
+        x: the images.
+        spacing: voxel size along each axis; derivatives are by it, relative to the finest.
+        border: "replicate" (no edge at the frame), "zeros" (as most public code), or "mirror" (edge voxel not
+            repeated).
+    """
+    fine = min(spacing) if spacing else 1.0
+    derivatives = []
+    for along in axes_of(x):
+        y = x
+        for axis in axes_of(x):
+            before, here, after = _neighbors(y, axis, border)
+            y = (after - before) / 2 if axis == along else (before + 2 * here + after) / 4
+        derivatives.append(y * (fine / spacing[along - 2]) if spacing else y)
+    return tuple(derivatives)
+
+
+def magnitude(derivatives: Sequence[Tensor]) -> Tensor:
+    """Euclidean length; its gradient is 0, not infinite, where the length is 0."""
+    squared = sum(d * d for d in derivatives)
+    live = squared > 0
+    return torch.where(live, torch.where(live, squared, 1).sqrt(), 0)
+
+
+def angle_between(first: Sequence[Tensor], second: Sequence[Tensor]) -> Tensor:
+    """Angle of two gradients in [0, pi/2], whichever way each points; one of no length counts as along the first axis."""
+    first, second = _with_direction(first), _with_direction(second)
+    dot = sum(a * b for a, b in zip(first, second, strict=True)).abs()
+    squared = sum(a * a for a in first) * sum(b * b for b in second)
+    apart = squared - dot * dot
+    # Below this share of the lengths the difference is rounding: parallel.
+    crossed = apart > 1e-15 * squared
+    cross = torch.where(crossed, torch.where(crossed, apart, 1).sqrt(), 0)
+    return torch.atan2(cross, dot)
+
+
+def _with_direction(derivatives: Sequence[Tensor]) -> list[Tensor]:
+    nowhere = torch.stack([d == 0 for d in derivatives]).all(0)
+    return [derivatives[0] + nowhere, *derivatives[1:]]
+
+
+def _neighbors(x: Tensor, axis: int, border: str) -> tuple[Tensor, Tensor, Tensor]:
+    size = x.shape[axis]
+    first, last = x.narrow(axis, 0, 1), x.narrow(axis, size - 1, 1)
+    if border == "zeros":
+        first, last = torch.zeros_like(first), torch.zeros_like(last)
+    elif border == "mirror" and size > 1:
+        first, last = x.narrow(axis, 1, 1), x.narrow(axis, size - 2, 1)
+    padded = torch.cat([first, x, last], axis)
+    return padded.narrow(axis, 0, size), x, padded.narrow(axis, 2, size)
