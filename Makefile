@@ -34,7 +34,7 @@ $(READY): pyproject.toml Makefile
 	command -v nvidia-smi >/dev/null || $(BIN)/python -m pip install --quiet "$(TORCH)+cpu" \
 		|| echo "No CPU build of $(TORCH) on the package index; taking the default build."
 	$(BIN)/python -m pip install --quiet "$(TORCH)"
-	$(BIN)/python -m pip install --quiet --editable ".[slicer,dev]"
+	$(BIN)/python -m pip install --quiet --editable ".[slicer,report,dev]"
 	touch $@
 
 clean:

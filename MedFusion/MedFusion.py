@@ -383,6 +383,55 @@ class MedFusionLogic(ScriptedLoadableModuleLogic):
 
         return add_result(self.scene, fused, volumeNodes, outputNode)
 
+    def evaluate(
+        self,
+        fusedNode,
+        volumeNodes,
+        metrics="panel",
+        *,
+        modalities=None,
+        maskNode=None,
+        labelNode=None,
+        compat=None,
+        tableNode=None,
+        device=AUTOMATIC,
+        progress=None,
+    ):
+        """Score a fused volume against the volumes it was made of and return a table node.
+
+        Args:
+            fusedNode: the result; what its story tells of windows and color is used again.
+            volumeNodes: its sources, in any order.
+            metrics: "panel", "all", or names, as `MedFusionLib.evaluate` takes them.
+            modalities: as in `fuse`.
+            maskNode: score where this volume is not 0; by default where any source shows something.
+            labelNode: a volume that marks a lesion or organ: adds the task metrics.
+            compat: "cvpr23" scores as the published tables of that family.
+            tableNode: the table to fill; a new one if None.
+            device: as in `fuse`.
+            progress: as in `fuse`.
+
+        Raises:
+            MedFusionLib.errors.MedFusionError: its message says what to do; the scene is as before.
+        """
+        from MedFusionLib.harmonize import align
+        from MedFusionLib.mrml import add_scores, scored_inputs, volume_from_node
+        from MedFusionLib.scores import MASK
+        from MedFusionLib.scoring import evaluate
+
+        fused, volumes, seen = scored_inputs(fusedNode, volumeNodes, modalities)
+        evaluation = evaluate(
+            fused,
+            align(volumes, **seen),
+            metrics,
+            domain=MASK if maskNode is None else volume_from_node(maskNode, "OTHER"),
+            label=None if labelNode is None else volume_from_node(labelNode, "OTHER"),
+            compat=compat,
+            device=device,
+            progress=progress,
+        )
+        return add_scores(self.scene, evaluation, f"{fusedNode.GetName()} scores", tableNode)
+
 
 class MedFusionTest(ScriptedLoadableModuleTest):
     """The test case that Slicer runs, on a small synthetic head."""

@@ -2,8 +2,8 @@
 
 The flow, one folder or file a step:
 
-    load  ->  harmonize  ->  fuse  ->  present / save
-    load.py   harmonize/     pipeline.py, methods/, transforms/   present.py, save.py
+    load  ->  harmonize  ->  fuse  ->  evaluate  ->  present / save
+    load.py   harmonize/     pipeline.py, methods/, transforms/   scoring.py, metrics/   present.py, save.py
 
     >>> from MedFusionLib import fuse, load_volume, save_volume
     >>> fused = fuse([load_volume("ct.nii.gz", modality="CT"), load_volume("mr.nii.gz", modality="MR")])
@@ -29,10 +29,13 @@ _HOME = {
     "Volume": "volume",
     "Window": "volume",
     "align": "harmonize",
+    "evaluate": "scoring",
     "find_method": "registry",
+    "find_metric": "registry",
     "fuse": "pipeline",
     "head_phantom": "phantom",
     "list_methods": "registry",
+    "list_metrics": "registry",
     "load_volume": "load",
     "montage": "present",
     "save_volume": "save",

@@ -7,6 +7,7 @@ The scene is an argument and classes are reached through it, so nothing here kno
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +17,7 @@ import numpy as np
 
 from MedFusionLib.errors import DataError, GeometryError, InputError, ModalityError, SaveError
 from MedFusionLib.harmonize import AUTOMATIC, NO_COLOR
+from MedFusionLib.scores import Evaluation
 from MedFusionLib.volume import MODALITIES, Fused, Grid, Volume, modality_named, unit_of
 
 MODALITY, UNIT, METHOD, STORY = (f"MedFusion.{name}" for name in ("Modality", "Unit", "Method", "Story"))
@@ -126,6 +128,66 @@ def add_result(scene: Any, fused: Fused, sources: Sequence[Any] = (), node: Any 
     tree = scene.GetSubjectHierarchyNode()
     beside = tree.GetItemByDataNode(sources[0]) if sources else 0
     _file_under(tree, tree.GetItemParent(beside) if beside else tree.GetSceneItemID(), node)
+    return node
+
+
+def scored_inputs(
+    fused_node: Any, nodes: Sequence[Any], modalities: Sequence[str | None] | None = None
+) -> tuple[Fused, list[Volume], dict[str, Any]]:
+    """Copies of a fused node and the nodes it was made of, ready to be aligned and scored in any thread.
+
+    Args:
+        fused_node: a result, or a volume in [0, 1] that was fused elsewhere.
+        nodes: its sources.
+        modalities: as `volumes_from_nodes` takes them.
+
+    Returns:
+        The result, the sources, and what `align` must be told to see them as they were fused: the windows, color and
+        interpolation of the result's story, if it has one.
+
+    Raises:
+        DataError: if the fused node's values are not in [0, 1].
+        InputError, ModalityError: as `volumes_from_nodes`.
+    """
+    from MedFusionLib.scoring import fused_from
+
+    if fused_node is None:
+        raise InputError("Fused volume to score", found="none", accepted="a volume", fix="Fuse the volumes first")
+    fused = fused_from(volume_from_node(fused_node, "OTHER"))
+    plan = json.loads(fused_node.GetAttribute(STORY) or "{}").get("plan", {})
+    kept = {name: plan[name] for name in ("windows", "color", "interpolation") if name in plan}
+    return fused, volumes_from_nodes(nodes, modalities), {**kept, "grid": fused.volume.grid}
+
+
+def add_scores(scene: Any, evaluation: Evaluation, name: str = "Scores", node: Any = None) -> Any:
+    """Put scores into the scene as a table, a row a metric; returns its node.
+
+    Args:
+        scene: the scene to add to.
+        evaluation: what `evaluate` returned.
+        name: of a new node.
+        node: an existing vtkMRMLTableNode to fill instead.
+    """
+    from vtk import vtkDoubleArray, vtkStringArray
+
+    node = node or scene.AddNewNodeByClass("vtkMRMLTableNode", scene.GenerateUniqueName(name))
+    modified = node.StartModify()
+    node.RemoveAllColumns()
+    rows = evaluation.rows()
+    each = [f"source_{n + 1}" for n in range(len(evaluation.sources))]
+    shown = dict(zip(each, evaluation.sources, strict=True))
+    for column in ("metric", "title", "value", "worst_source", *each, "unit", "better", "rule", "note"):
+        numbers = column in ("value", "worst_source", *each)
+        array = vtkDoubleArray() if numbers else vtkStringArray()
+        array.SetName(shown.get(column, column.replace("_", " ")))
+        for row in rows:
+            array.InsertNextValue(row.get(column, math.nan if numbers else ""))
+        node.AddColumn(array)
+    node.SetUseColumnNameAsColumnHeader(True)
+    node.SetDescription(
+        f"Scored over {evaluation.domain}, on harmonized values in [0, 1]. {' '.join(evaluation.warnings)}"
+    )
+    node.EndModify(modified)
     return node
 
 

@@ -185,7 +185,7 @@ class Metric:
         """As `__call__`, before pooling: what the function returns."""
         from MedFusionLib.metrics._domain import LEVELS, check
 
-        check(self, fused, sources, mask)
+        check(self, fused, sources, mask, options.get("spacing"))
         given = {name: options.pop(name) for name in self.needs if name in options and name != "mask"}
         return self.function(LEVELS * fused, LEVELS * sources, mask=mask, **given, **self.checked(options))
 

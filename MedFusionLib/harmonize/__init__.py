@@ -40,6 +40,7 @@ def align(
     windows: Sequence[Sequence[float] | None] | None = None,
     color: str = AUTOMATIC,
     interpolation: str | None = None,
+    grid: Grid | None = None,
     progress: Callable[[float, str], None] | None = None,
 ) -> Aligned:
     """Put 2..N volumes on one grid, values in [0, 1].
@@ -53,6 +54,7 @@ def align(
             came in color, "none" never does.
         interpolation: "linear", "bspline" or "nearest" for all; by default B-spline for PET and SPECT, whose large
             voxels would show facets, linear for the rest.
+        grid: bring them to this grid instead, for example that of an image to compare with.
         progress: called with (fraction 0..1, message); raise `Cancelled` in it to stop.
 
     Raises:
@@ -64,7 +66,7 @@ def align(
     """
     start, total = perf_counter(), len(volumes)
     chosen = _checked(volumes, windows, color, interpolation)
-    grid = common_grid(volumes, reference, spacing)
+    grid = grid or common_grid(volumes, reference, spacing)
     arrays, fields, used, tints, tables = [], [], [], [], []
     for number, (volume, window) in enumerate(zip(volumes, chosen, strict=True)):
         _tell(progress, 0.7 * number / total, f"Placing {volume.label}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,16 @@ FLAT = 1e-6
 """Variances below this, in gray levels squared, are rounding and count as 0 (float64)."""
 
 
-def check(metric: Metric, fused: Tensor, sources: Tensor, mask: Tensor | None) -> None:
+def fits(metric: Metric, fused: Tensor, spacing: Sequence[float] | None = None) -> bool:
+    """Whether the metric's windows fit the image; along coarse axes they have fewer voxels."""
+    steps = spacing or [1.0] * (fused.ndim - 2)
+    need = [min(metric.smallest, 2 * math.ceil(metric.smallest / 2 * min(steps) / step) + 1) for step in steps]
+    return all(size >= least for size, least in zip(fused.shape[2:], need, strict=True))
+
+
+def check(
+    metric: Metric, fused: Tensor, sources: Tensor, mask: Tensor | None, spacing: Sequence[float] | None = None
+) -> None:
     """See that a metric can score these images.
 
     Raises:
@@ -37,7 +47,7 @@ def check(metric: Metric, fused: Tensor, sources: Tensor, mask: Tensor | None) -
             accepted=f"fused (B, 1, *S) and sources (B, K, *S) of one size S = {able}",
             fix="Put them on one grid first",
         )
-    if min(size) < metric.smallest:
+    if not fits(metric, fused, spacing):
         raise DataError(
             asked, found=" x ".join(map(str, size)), accepted=f"at least {metric.smallest} voxels along each axis"
         )
@@ -46,7 +56,8 @@ def check(metric: Metric, fused: Tensor, sources: Tensor, mask: Tensor | None) -
     if mask is not None and (mask.dtype != torch.bool or mask.shape != fused.shape):
         raise DataError(asked, found=f"mask {tuple(mask.shape)} of {mask.dtype}", accepted="bool (B, 1, *S)")
     if mask is not None and not mask.flatten(1).any(1).all():
-        raise DataError(asked, found="a mask without a voxel", accepted="a mask with at least one", fix="Score the whole image")
+        fix = "Score the whole image"
+        raise DataError(asked, found="a mask without a voxel", accepted="a mask with at least one", fix=fix)
 
 
 def axes_of(x: Tensor) -> tuple[int, ...]:

@@ -32,21 +32,28 @@ def sobel(x: Tensor, spacing: Sequence[float] | None = None, border: str = "repl
 
 def magnitude(derivatives: Sequence[Tensor]) -> Tensor:
     """Euclidean length; its gradient is 0, not infinite, where the length is 0."""
-    squared = sum(d * d for d in derivatives)
+    squared = _dot(derivatives, derivatives)
     live = squared > 0
     return torch.where(live, torch.where(live, squared, 1).sqrt(), 0)
 
 
 def angle_between(first: Sequence[Tensor], second: Sequence[Tensor]) -> Tensor:
-    """Angle of two gradients in [0, pi/2], whichever way each points; one of no length counts as along the first axis."""
+    """Angle of two gradients in [0, pi/2], whichever way each points; one of no length lies along the first axis."""
     first, second = _with_direction(first), _with_direction(second)
-    dot = sum(a * b for a, b in zip(first, second, strict=True)).abs()
-    squared = sum(a * a for a in first) * sum(b * b for b in second)
+    dot = _dot(first, second).abs()
+    squared = _dot(first, first) * _dot(second, second)
     apart = squared - dot * dot
     # Below this share of the lengths the difference is rounding: parallel.
     crossed = apart > 1e-15 * squared
     cross = torch.where(crossed, torch.where(crossed, apart, 1).sqrt(), 0)
     return torch.atan2(cross, dot)
+
+
+def _dot(first: Sequence[Tensor], second: Sequence[Tensor]) -> Tensor:
+    product = first[0] * second[0]
+    for a, b in zip(first[1:], second[1:], strict=True):
+        product = product + a * b
+    return product
 
 
 def _with_direction(derivatives: Sequence[Tensor]) -> list[Tensor]:

@@ -9,9 +9,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
-from MedFusionLib.metrics._domain import FLAT, axes_of, cropped
+from MedFusionLib.metrics._domain import FLAT, axes_of
 
 Spacing = Sequence[float] | None
 Taps = list[list[float]]
@@ -64,8 +65,8 @@ def moments(fused: Tensor, sources: Tensor, window: Taps, mask: Tensor | None = 
     return Moments(
         fused_mean,
         source_mean,
-        _live(windowed(fused * fused, window) - fused_mean * fused_mean),
-        _live(windowed(sources * sources, window) - source_mean * source_mean),
+        _live(windowed(fused * fused, window), fused_mean),
+        _live(windowed(sources * sources, window), source_mean),
         windowed(fused * sources, window) - fused_mean * source_mean,
         centers(mask, window),
     )
@@ -75,12 +76,13 @@ def centers(mask: Tensor | None, window: Taps) -> Tensor | None:
     """The mask where a window fits; the center of an even one is the voxel after its middle."""
     if mask is None:
         return None
-    mask = cropped(mask, [(len(taps) - 1) // 2 for taps in window])
     for axis, taps in zip(axes_of(mask), window, strict=True):
-        if len(taps) % 2 == 0:
-            mask = mask.narrow(axis, 1, mask.shape[axis] - 1)
+        mask = mask.narrow(axis, len(taps) // 2, mask.shape[axis] - len(taps) + 1)
     return mask
 
 
-def _live(variance: Tensor) -> Tensor:
-    return variance * (variance > FLAT)
+def _live(squares: Tensor, mean: Tensor) -> Tensor:
+    """The variance where it is more than rounding: in float32 that of bright voxels is larger than `FLAT`."""
+    power = mean * mean
+    variance = squares - power
+    return variance * (variance > (8 * torch.finfo(mean.dtype).eps * power).clamp(min=FLAT))

@@ -17,9 +17,11 @@ import numpy as np
 import pytest
 
 from MedFusionLib.errors import Cancelled, DependencyError, InputError, UnknownNameError
+from MedFusionLib.harmonize import align
 from MedFusionLib.mrml import STORY, gives_color, node_from_volume, volume_from_node
 from MedFusionLib.phantom import head_phantom
 from MedFusionLib.pipeline import fuse
+from MedFusionLib.scoring import evaluate
 from MedFusionLib.volume import MODALITIES, Volume
 
 slicer = pytest.importorskip("slicer", reason='slicer-core is not installed: pip install "medfusion[slicer]"')
@@ -317,3 +319,59 @@ def test_every_parameter_of_every_method_reads_its_default_from_its_widget(modul
             assert parameter.checked(read()) == parameter.default, parameter
             if isinstance(widget, Bag) and hasattr(widget, "minimum"):
                 assert widget.minimum in parameter.bounds
+
+
+def columns(table):
+    """Name -> values of a table node."""
+    found = {}
+    for index in range(table.GetNumberOfColumns()):
+        array = table.GetTable().GetColumn(index)
+        found[array.GetName()] = [array.GetValue(row) for row in range(array.GetNumberOfValues())]
+    return found
+
+
+def test_scores_are_a_table_that_can_be_sorted_by_number(logic, nodes):
+    sources = [nodes["CT"], nodes["MR"]]
+    fused = logic.fuse(sources)
+    table = columns(logic.evaluate(fused, sources, ["qabf", "nmi:hm", "sd"]))
+    assert table["metric"] == ["qabf", "nmi:hm", "sd"]
+    assert all(isinstance(value, float) for value in table["value"])
+    assert table["worst source"][0] == min(table[nodes["CT"].GetName()][0], table[nodes["MR"].GetName()][0])
+    assert np.isnan(table["worst source"][2])
+
+
+def test_scores_are_those_of_the_library(logic, nodes, heads):
+    sources = [nodes["CT"], nodes["MR"]]
+    windows = [(-200, 800), None]
+    fused = logic.fuse(sources, windows=windows)
+    table = columns(logic.evaluate(fused, sources, ["qabf"]))
+    aligned = align([heads["CT"], heads["MR"]], windows=windows)
+    expected = evaluate(fuse([heads["CT"], heads["MR"]], windows=windows), aligned, ["qabf"])
+    # The story of the result tells the windows that it was fused with.
+    assert table["value"] == pytest.approx([expected["qabf"].value])
+    default = evaluate(fuse([heads["CT"], heads["MR"]], windows=windows), align([heads["CT"], heads["MR"]]), ["qabf"])
+    assert table["value"] != pytest.approx([default["qabf"].value])
+
+
+def test_a_label_adds_task_metrics_to_the_table(logic, nodes, heads, scene):
+    sources = [nodes["CT"], nodes["MR"]]
+    grid = heads["CT"].grid
+    marked = np.zeros(grid.shape, np.float32)
+    marked[2:4, 8:12, 7:11] = 1
+    label = node_from_volume(scene, Volume(marked, grid, "OTHER", "lesion"))
+    before = scene.GetNumberOfNodesByClass("vtkMRMLTableNode")
+    table = logic.evaluate(logic.fuse(sources), sources, ["cnr", "auc"], labelNode=label)
+    assert columns(table)["metric"] == ["cnr", "auc"]
+    again = logic.evaluate(logic.fuse(sources), sources, ["sd"], tableNode=table)
+    assert again is table
+    assert columns(table)["metric"] == ["sd"]
+    assert scene.GetNumberOfNodesByClass("vtkMRMLTableNode") == before + 1
+
+
+def test_what_is_no_result_cannot_be_scored(logic, nodes, scene):
+    before = scene.GetNumberOfNodes()
+    with pytest.raises(InputError, match="Fuse the volumes first"):
+        logic.evaluate(None, [nodes["CT"], nodes["MR"]])
+    with pytest.raises(InputError, match="accepted"):
+        logic.evaluate(nodes["CT"], [nodes["CT"], nodes["MR"]])
+    assert scene.GetNumberOfNodes() == before

@@ -1,0 +1,104 @@
+"""`medfusion fuse`: two or more volumes into one."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from MedFusionLib.commands._line import loaded, numbers, one_each, print_paths, progress_bar, takes_windows, window
+from MedFusionLib.errors import FileError, ParameterError
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """The flags."""
+    add = parser.add_argument
+    add("inputs", nargs="+", type=Path, metavar="VOLUME", help="NIfTI, NRRD, MetaImage, DICOM folder, PNG, JPEG, TIFF")
+    add("-o", "--output", type=Path, required=True, help="the fused volume; its ending says the format")
+    add("--modality", nargs="+", metavar="M", help="CT, MR, PET, SPECT or OTHER for each volume (DICOM knows its own)")
+    add("--method", default="laplacian", help="see `medfusion methods` (default: laplacian)")
+    add("--set", nargs="+", action="extend", default=[], metavar="NAME=VALUE", help="parameters of the method")
+    add("--reference", type=int, default=1, metavar="N", help="the volume whose grid is taken, 1 = the first (default)")
+    add("--spacing", nargs="+", metavar="MM", help="one or three numbers, or `finest` (default: the reference's)")
+    add("--window", nargs="+", metavar="LOW,HIGH", help="intensity window for each volume, `auto` keeps the default")
+    add("--interpolation", help="linear, bspline or nearest (default: bspline for PET and SPECT, linear for the rest)")
+    add("--color", default="auto", metavar="TABLE", help="color table for PET/SPECT: hot, pet-heat …; `none` for gray")
+    add("--plane", default="auto", help="auto, volume (3-D), axial, coronal, sagittal, or all (these three averaged)")
+    add("--device", default="auto", help="auto, cpu, cuda, mps")
+    add("--story", type=Path, metavar="JSON", help="write how the result was made")
+    add("--montage", type=Path, metavar="PNG", help="write one picture of sources and result")
+    takes_windows(parser)
+    parser.set_defaults(run=_fuse)
+
+
+def _fuse(options: argparse.Namespace) -> None:
+    from MedFusionLib.harmonize import align
+    from MedFusionLib.pipeline import check_choices, fuse_aligned, part
+    from MedFusionLib.present import montage, save_png
+    from MedFusionLib.save import save_json, save_volume
+
+    parameters = _pairs(options.set)
+    check_choices(options.method, parameters, options.plane, options.device)
+    _check_outputs(options)
+    modalities = one_each("--modality", options.modality, len(options.inputs))
+    windows = one_each("--window", options.window, len(options.inputs))
+    with progress_bar(options.quiet) as progress:
+        volumes = list(loaded(options.inputs, modalities, progress))
+        aligned = align(
+            volumes,
+            reference=options.reference - 1,
+            spacing=_spacing(options.spacing),
+            windows=[window(text) for text in windows],
+            color=options.color,
+            interpolation=options.interpolation,
+            progress=part(progress, 0.2, 0.5),
+        )
+        fused = fuse_aligned(
+            aligned,
+            method=options.method,
+            parameters=parameters,
+            plane=options.plane,
+            device=options.device,
+            progress=part(progress, 0.5, 1),
+        )
+    written = [save_volume(fused.shown, options.output)]
+    if options.story:
+        written.append(save_json(fused.story, options.story))
+    if options.montage:
+        written.append(save_png(montage(aligned, fused), options.montage))
+    print_paths(written, options.quiet)
+
+
+def _check_outputs(options: argparse.Namespace) -> None:
+    """See, before the work, that every output has a place of its own: none is an input or another output."""
+    from MedFusionLib.save import check_folder, check_target
+
+    check_target(options.output)
+    if options.montage and options.montage.suffix.lower() != ".png":
+        raise FileError("--montage", found=str(options.montage), accepted="a name that ends in .png")
+    taken = {path.resolve() for path in options.inputs}
+    for path in filter(None, (options.output, options.story, options.montage)):
+        if path.resolve() in taken:
+            raise FileError(f"Output {path}", found="an input or another output", fix="Choose another name")
+        taken.add(path.resolve())
+        check_folder(path)
+
+
+def _pairs(texts: Sequence[str]) -> dict[str, str]:
+    for text in texts:
+        if "=" not in text:
+            raise ParameterError("--set", found=repr(text), accepted="NAME=VALUE, for example levels=5")
+    pairs = [text.split("=", 1) for text in texts]
+    names = [name for name, _ in pairs]
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise ParameterError("--set", found=f"{twice[0]} twice", accepted="each parameter once")
+    return {name: value for name, value in pairs}
+
+
+def _spacing(texts: Sequence[str] | None) -> Any:
+    if texts is None or texts == ["finest"]:
+        return texts and "finest"
+    steps = numbers("--spacing", texts, "one or three numbers of mm, or finest")
+    return steps[0] if len(steps) == 1 else steps
