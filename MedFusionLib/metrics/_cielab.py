@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor
@@ -12,8 +13,12 @@ from MedFusionLib.errors import DataError
 # ITU-R BT.709 primaries, D65.
 _XYZ = ((0.412453, 0.357580, 0.180423), (0.212671, 0.715160, 0.072169), (0.019334, 0.119193, 0.950227))
 
-NEUTRAL = 0.01
+_NEUTRAL = 0.01
 """Chroma below this is rounding: the eye sees differences of about 1."""
+
+
+_AT_ONCE = 1 << 18
+"""Voxels whose colors are compared at a time."""
 
 
 def lab(rgb: Tensor) -> Tensor:
@@ -30,23 +35,43 @@ def _lightness(t: Tensor) -> Tensor:
     return torch.where(t > edge**3, t.clamp(min=edge**3) ** (1 / 3), t / (3 * edge**2) + 4 / 29)
 
 
-def check_colors(fused: Tensor, *colors: Tensor) -> None:
-    """See that colors belong to a fused image (B, 1, *S).
+def pairs(
+    fused: Tensor, mask: Tensor | None, fused_rgb: Tensor, source_rgb: Tensor
+) -> Iterator[tuple[Tensor, Tensor, Tensor | None]]:
+    """CIELAB colors of the fused image and of the source, and the mask, a few rows or slices at a time.
 
     Raises:
-        DataError: on another shape, or values outside [0, 1].
+        DataError: on colors of another shape than the fused image (B, 1, *S), or outside [0, 1].
     """
     shape = (fused.shape[0], 3, *fused.shape[2:])
-    for rgb in colors:
+    for rgb in (fused_rgb, source_rgb):
         if rgb.shape != shape:
             raise DataError("Colors to compare", found=tuple(rgb.shape), accepted=f"{shape}, as the fused image")
         if not ((rgb >= 0) & (rgb <= 1)).all():
             raise DataError("Colors to compare", found="values outside [0, 1]", accepted="sRGB in [0, 1]")
+    some = max(1, _AT_ONCE * shape[2] // fused.numel())
+    for first in range(0, shape[2], some):
+        part = slice(first, first + some)
+        yield lab(fused_rgb[:, :, part]), lab(source_rgb[:, :, part]), None if mask is None else mask[:, :, part]
 
 
 def chroma(colors: Tensor) -> Tensor:
     """(B, 1, *S) distance from gray of CIELAB colors."""
     return length(colors[:, 1:2], colors[:, 2:3])
+
+
+def strength(colors: Tensor) -> Tensor:
+    """Chroma, 0 where it is only rounding."""
+    size = chroma(colors)
+    return torch.where(size > _NEUTRAL, size, 0)
+
+
+def hue_angle(first: Tensor, second: Tensor) -> Tensor:
+    """(B, 1, *S) degrees from 0 to 180 between hues; 90 where one of the colors has none."""
+    (a1, b1), (a2, b2) = (x[:, 1:].split(1, 1) for x in (first, second))
+    hued = (strength(first) > 0) & (strength(second) > 0)
+    cross, dot = (a1 * b2 - b1 * a2).abs(), a1 * a2 + b1 * b2
+    return torch.atan2(torch.where(hued, cross, 1), torch.where(hued, dot, 0)) * (180 / math.pi)
 
 
 def length(x: Tensor, y: Tensor) -> Tensor:
@@ -59,10 +84,9 @@ def ciede2000(first: Tensor, second: Tensor) -> Tensor:
     light, other = first[:, :1], second[:, :1]
     stretch = 1.5 - 0.5 * _saturation((chroma(first) + chroma(second)) / 2)
     (c1, h1), (c2, h2) = (_polar(stretch * x[:, 1:2], x[:, 2:3]) for x in (first, second))
-    hued = c1 * c2 > 0
-    turned = torch.where(hued, (h2 - h1 + 180) % 360 - 180, 0)
-    # A gray has no hue: the mean is that of the other color.
-    hue = torch.where(hued, h1 + turned / 2, h1 + h2)
+    # A gray has no hue to turn; what the mean hue is then does not matter, for it only weighs the turn.
+    turned = torch.where(c1 * c2 > 0, (h2 - h1 + 180) % 360 - 180, 0)
+    hue = h1 + turned / 2
     d_light, d_chroma = other - light, c2 - c1
     d_hue = 2 * _root(c1 * c2) * _sin(turned / 2)
     lightness, mean = ((light + other) / 2 - 50) ** 2, (c1 + c2) / 2

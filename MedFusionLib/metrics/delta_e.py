@@ -27,8 +27,10 @@ def delta_e(fused, sources, *, mask=None, fused_rgb, source_rgb):
         fused_rgb: (B, 3, *S), the fused image in color, sRGB in [0, 1].
         source_rgb: (B, 3, *S), the functional source in its own color, likewise.
     """
-    from MedFusionLib.metrics._cielab import check_colors, ciede2000, lab
-    from MedFusionLib.metrics._domain import mean
+    from MedFusionLib.metrics._cielab import ciede2000, pairs
+    from MedFusionLib.metrics._domain import count, total
 
-    check_colors(fused, fused_rgb, source_rgb)
-    return mean(ciede2000(lab(source_rgb), lab(fused_rgb)), mask)[:, 0]
+    whole = fused_rgb.new_zeros(len(fused), 1)
+    for seen, meant, inside in pairs(fused, mask, fused_rgb, source_rgb):
+        whole = whole + total(ciede2000(meant, seen), inside)
+    return (whole / count(fused, mask))[:, 0]

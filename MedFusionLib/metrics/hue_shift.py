@@ -31,17 +31,12 @@ def hue_shift(fused, sources, *, mask=None, fused_rgb, source_rgb):
         fused_rgb: (B, 3, *S), the fused image in color, sRGB in [0, 1].
         source_rgb: (B, 3, *S), the functional source in its own color, likewise.
     """
-    import torch
-
-    from MedFusionLib.metrics._cielab import NEUTRAL, check_colors, chroma, lab
+    from MedFusionLib.metrics._cielab import hue_angle, pairs, strength
     from MedFusionLib.metrics._domain import divided, total
 
-    check_colors(fused, fused_rgb, source_rgb)
-    seen, meant = lab(fused_rgb), lab(source_rgb)
-    weight = chroma(meant)
-    weight = torch.where(weight > NEUTRAL, weight, 0)
-    (a1, b1), (a2, b2) = (x[:, 1:].split(1, 1) for x in (seen, meant))
-    hued = (chroma(seen) > NEUTRAL) & (weight > 0)
-    cross, dot = (a1 * b2 - b1 * a2).abs(), a1 * a2 + b1 * b2
-    angle = torch.atan2(torch.where(hued, cross, 1), torch.where(hued, dot, 0))
-    return divided(total(angle * weight, mask), total(weight, mask), math.nan)[:, 0] * (180 / math.pi)
+    turned = weights = fused_rgb.new_zeros(len(fused), 1)
+    for seen, meant, inside in pairs(fused, mask, fused_rgb, source_rgb):
+        weight = strength(meant)
+        turned = turned + total(hue_angle(seen, meant) * weight, inside)
+        weights = weights + total(weight, inside)
+    return divided(turned, weights, math.nan)[:, 0]

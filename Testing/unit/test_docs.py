@@ -14,9 +14,10 @@ ROOT = Path(__file__).parents[2]
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
 
 
-def test_the_methods_page_is_that_of_the_registry():
-    made = runpy.run_path(str(ROOT / "docs" / "make_methods.py"))
-    assert (ROOT / "docs" / "methods.md").read_text() == made["page"](), "run: python docs/make_methods.py"
+@pytest.mark.parametrize("name", ["methods", "metrics"])
+def test_the_page_is_that_of_the_registry(name):
+    made = runpy.run_path(str(ROOT / "docs" / f"make_{name}.py"))
+    assert (ROOT / "docs" / f"{name}.md").read_text() == made["page"](), f"run: python docs/make_{name}.py"
 
 
 def test_the_readme_names_every_method():

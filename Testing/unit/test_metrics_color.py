@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from MedFusionLib.errors import DataError
+from MedFusionLib.metrics import _cielab
 from MedFusionLib.metrics._cielab import chroma, ciede2000, lab
 from MedFusionLib.registry import find_metric
 
@@ -96,9 +97,21 @@ def test_hue_weighs_by_the_color_of_the_source():
 
 
 def test_hue_is_lost_in_gray_and_undefined_without_any():
-    red, gray = filled(1, 0, 0), filled(0.5, 0.5, 0.5)
+    """All grays, for of a fifth of them rounding leaves a chroma of 1e-14."""
+    gray = torch.linspace(0, 1, 256).double().expand(1, 3, 1, -1)
+    red = torch.zeros_like(gray)
+    red[:, 0] = 1
     assert scored("hue_shift", gray, red) == pytest.approx(90)
     assert math.isnan(scored("hue_shift", red, gray))
+
+
+@pytest.mark.parametrize("name", ["delta_e", "hue_shift"])
+def test_colors_are_compared_piece_by_piece_without_a_gap(name, monkeypatch):
+    fused, source = torch.rand(2, 1, 3, 7, 5, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    mask = source[:, :1] > 0.3
+    whole = scored(name, fused, source, mask)
+    monkeypatch.setattr(_cielab, "_AT_ONCE", 10)
+    assert scored(name, fused, source, mask) == pytest.approx(whole)
 
 
 @pytest.mark.parametrize("name", ["delta_e", "hue_shift"])

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from MedFusionLib.metrics import q_p
 from MedFusionLib.metrics._phase import _filters, congruency
 from MedFusionLib.registry import find_metric
 
@@ -34,15 +35,16 @@ def test_fmi_of_two_bright_voxels_by_hand(places, share):
     assert float(find_metric("fmi")(window(1, 2), window(*places))) == pytest.approx(expected, abs=1e-12)
 
 
-def test_fmi_reads_windows_column_by_column():
-    """Places 1, 2, 9 and 1, 8, 9 can correlate by 26/38 at most, and the levels correlate by 1/2.
+@pytest.mark.parametrize(("places", "closest"), [((1, 8, 9), 26 / 38), ((3, 4, 8), 17 / math.sqrt(14 * 38))])
+def test_fmi_reads_windows_column_by_column(places, closest):
+    """Levels that correlate by 1/2 or -1/2, of places that can correlate by `closest` at most with 1, 2 and 9.
 
-    Row by row they would be 1, 4, 9 and 1, 6, 9, which can correlate more closely.
+    Row by row, or in the other direction, they could correlate by another number.
     """
-    share = (1 / 2) / (26 / 38)
+    share = (1 / 2) / closest
     cells = [share / 3 + (1 - share) / 9] * 3 + [(1 - share) / 9] * 6
     expected = 2 + sum(p * math.log(p) for p in cells) / math.log(3)
-    assert float(find_metric("fmi")(window(1, 2, 9), window(1, 8, 9))) == pytest.approx(expected, abs=1e-12)
+    assert float(find_metric("fmi")(window(1, 2, 9), window(*places))) == pytest.approx(expected, abs=1e-12)
 
 
 def test_fmi_counts_flat_windows_as_it_is_told():
@@ -123,6 +125,14 @@ def test_filters_made_in_inference_mode_can_be_learned_with():
     fused.requires_grad_()
     find_metric("q_p")(fused, source).backward()
     assert fused.grad.abs().sum() > 0
+
+
+def test_qp_scores_a_few_images_at_a_time_as_all_of_them(monkeypatch):
+    fused, source = (torch.cat([texture(20, 22, seed=seed + n) for n in range(3)]) for seed in (0, 9))
+    mask = texture(20, 22, seed=5).repeat(3, 1, 1, 1) > 0.2
+    together = find_metric("q_p")(fused, source, mask)
+    monkeypatch.setattr(q_p, "_AT_ONCE", 2 * 20 * 22)
+    torch.testing.assert_close(find_metric("q_p")(fused, source, mask), together)
 
 
 def test_qp_asks_a_source_only_where_it_has_features():
