@@ -181,7 +181,8 @@ def _score(
         progress(0.0, metric.title)
     whole = not images.is_volume or (3 in metric.dims and not options and fits(metric, images.fused, images.spacing))
     if whole:
-        if "spacing" in metric.needs and images.is_volume:
+        # A paper's windows are in pixels of its images; surroundings of a lesion are in millimeters in a slice too.
+        if "spacing" in metric.needs and (images.is_volume or "label" in metric.needs):
             handed["spacing"] = images.spacing
         values = metric.values(images.fused, images.sources, **handed, **options)
         value, sources = pooled(metric, values, pool), _per_source(values)

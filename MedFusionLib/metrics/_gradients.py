@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
 
 from MedFusionLib.metrics._domain import axes_of
+
+_SLAB = 2**20
+"""Voxels of a volume whose gradients are held at once."""
 
 
 def sobel(x: Tensor, spacing: Sequence[float] | None = None, border: str = "replicate") -> tuple[Tensor, ...]:
@@ -28,6 +31,32 @@ def sobel(x: Tensor, spacing: Sequence[float] | None = None, border: str = "repl
             y = (after - before) / 2 if axis == along else (before + 2 * here + after) / 4
         derivatives.append(y * (fine / spacing[along - 2]) if spacing else y)
     return tuple(derivatives)
+
+
+Edges = tuple[Tensor, ...]
+
+
+def edges(
+    fused: Tensor,
+    sources: Tensor,
+    mask: Tensor | None,
+    spacing: Sequence[float] | None = None,
+    border: str = "replicate",
+) -> Iterator[tuple[Edges, Edges, Tensor | None]]:
+    """Sobel gradients of fused (B, 1, *S) and sources (B, K, *S) and the mask, a slab of a volume at a time.
+
+    What is summed over slabs is the sum over the volume; small slabs spare memory and stay in the cache.
+    """
+    depth = fused.shape[2]
+    thick = max(1, _SLAB // fused[:1, :1, :1].numel()) if fused.ndim > 4 else depth
+    for start in range(0, depth, thick):
+        stop = min(start + thick, depth)
+        # One slice more on either side, for the derivative across; the border rule is for the volume's own ends.
+        first, last = max(start - 1, 0), min(stop + 1, depth)
+        inner = slice(start - first, stop - first)
+        found = (sobel(x[:, :, first:last], spacing, border) for x in (fused, sources))
+        f, s = (tuple(d[:, :, inner] for d in derivatives) for derivatives in found)
+        yield f, s, None if mask is None else mask[:, :, start:stop]
 
 
 def magnitude(derivatives: Sequence[Tensor]) -> Tensor:

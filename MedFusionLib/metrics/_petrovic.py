@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from MedFusionLib.metrics._domain import divided, total
-from MedFusionLib.metrics._gradients import angle_between, magnitude, sobel
+from MedFusionLib.metrics._gradients import Edges, angle_between, edges, magnitude
 
 _STRENGTH = (0.9999, -19.0, 0.5)
 _ORIENTATION = (0.9995, -22.0, 0.5)
@@ -42,20 +42,13 @@ def shares(fused: Tensor, sources: Tensor, mask: Tensor | None, spacing: Sequenc
     What is missing in the quality of an edge is an artifact where the fused edge is stronger than those of all sources
     (Shreyamsha Kumar), and a loss elsewhere.
     """
-    fused_edges = sobel(fused, spacing, "mirror")
-    # One source after another, for volumes to fit.
-    each = [sobel(source, spacing, "mirror") for source in sources.split(1, 1)]
-    artifact = torch.ones_like(fused, dtype=torch.bool)
-    for source_edges in each:
-        artifact &= magnitude(fused_edges) > magnitude(source_edges)
-    parts = [_of_one(fused_edges, source_edges, artifact, mask) for source_edges in each]
-    return Shares(*(torch.cat(part, 1) for part in zip(*parts, strict=True)))
+    parts = [_of_slab(*slab) for slab in edges(fused, sources, mask, spacing, "mirror")]
+    return Shares(*(torch.stack(part).sum(0) for part in zip(*parts, strict=True)))
 
 
-def _of_one(
-    fused_edges: tuple[Tensor, ...], source_edges: tuple[Tensor, ...], artifact: Tensor, mask: Tensor | None
-) -> tuple[Tensor, ...]:
+def _of_slab(fused_edges: Edges, source_edges: Edges, mask: Tensor | None) -> tuple[Tensor, ...]:
     found, own = magnitude(fused_edges), magnitude(source_edges)
+    artifact = (found > own).all(1, keepdim=True)
     ratio = divided(torch.minimum(found, own), torch.maximum(found, own))
     orientation = 1 - angle_between(fused_edges, source_edges) / (math.pi / 2)
     quality = (_sigmoid(ratio, *_STRENGTH) * _sigmoid(orientation, *_ORIENTATION)).sqrt()

@@ -50,17 +50,20 @@ def qabf(
     import torch
 
     from MedFusionLib.metrics._domain import divided, total
-    from MedFusionLib.metrics._gradients import angle_between, magnitude, sobel
+    from MedFusionLib.metrics._gradients import angle_between, edges, magnitude
 
     if variant == "hong":
         quality, strength = _hong(fused, sources)
-    else:
-        f, s = sobel(fused, spacing), sobel(sources, spacing)
+        kept, weight = total(quality * strength, mask), total(strength, mask)
+        return divided(kept, weight, math.nan), weight
+    kept = weight = sources.new_zeros(sources.shape[:2])
+    for f, s, inside in edges(fused, sources, mask, spacing):
         g_f, strength = magnitude(f), magnitude(s)
         ratio = divided(torch.minimum(g_f, strength), torch.maximum(g_f, strength))
         quality = _preserved(ratio, 1 - angle_between(f, s) / (math.pi / 2))
-    weight = total(strength, mask)
-    return divided(total(quality * strength, mask), weight, math.nan), weight
+        kept = kept + total(quality * strength, inside)
+        weight = weight + total(strength, inside)
+    return divided(kept, weight, math.nan), weight
 
 
 def _preserved(ratio: Tensor, orientation: Tensor) -> Tensor:

@@ -114,6 +114,18 @@ def test_a_label_adds_the_task_metrics(fused, aligned):
         evaluate(fused, aligned, ["cnr"])
 
 
+def test_surroundings_are_in_millimeters_in_a_single_slice_too():
+    values = []
+    for size in (1.0, 4.0):
+        grid = Grid((1, 192, 176), np.diag([size, size, 5, 1]))
+        a, b, f = (Volume(x[None], grid, "OTHER", unit=LEVELS) for x in synthetic()["phantom_max"])
+        marked = np.zeros(grid.shape, np.float32)
+        marked[0, 60:70, 60:70] = 1
+        label = Volume(marked, grid, "OTHER")
+        values.append(evaluate(fused_from(f), align([a, b]), ["cnr"], label=label)["cnr"].value)
+    assert values[0] != values[1]
+
+
 def test_color_adds_the_color_metrics():
     aligned = align([head_phantom(modality, **SMALL) for modality in ("MR", "PET")], color="hot")
     evaluation = evaluate(fuse_aligned(aligned), aligned)
