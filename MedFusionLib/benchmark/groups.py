@@ -88,13 +88,16 @@ def groups_of(rows: Sequence[Row], metrics: Sequence[str]) -> list[Group]:
     """
     found: list[Group] = []
     for group in _whole_groups(rows, metrics):
-        published = [m for m, kind in enumerate(group.kinds) if kind == "published"]
-        covered = {tuple(np.flatnonzero(~np.isnan(group.values[m]).all(1)).tolist()): m for m in published}
-        if not published:
+        covered: dict[tuple[int, ...], list[str]] = {}
+        for m, kind in enumerate(group.kinds):
+            if kind == "published":
+                cases = tuple(np.flatnonzero(~np.isnan(group.values[m]).all(1)).tolist())
+                covered.setdefault(cases, []).append(group.methods[m])
+        if not covered:
             found.append(group)
-        for cases, m in sorted(covered.items(), key=lambda each: -len(each[0])):
-            name = group.name if len(cases) == len(group.cases) else f"{group.name}, cases of {group.methods[m]}"
-            found.append(group.part(cases, name))
+        for cases, methods in sorted(covered.items(), key=lambda each: -len(each[0])):
+            whole = len(cases) == len(group.cases)
+            found.append(group.part(cases, group.name if whole else f"{group.name}, cases of {', '.join(methods)}"))
     return found
 
 

@@ -14,7 +14,7 @@ from MedFusionLib.benchmark._template import TEMPLATE
 from MedFusionLib.benchmark.cases import Case
 from MedFusionLib.benchmark.groups import Group
 from MedFusionLib.benchmark.plots import box_plots, difference_diagram, small_jpeg
-from MedFusionLib.benchmark.ranks import Ranking, is_ranked
+from MedFusionLib.benchmark.ranks import Ranking, by_rank, is_ranked
 from MedFusionLib.benchmark.summary import summaries
 from MedFusionLib.benchmark.table import Row
 from MedFusionLib.benchmark.words import about, told
@@ -75,8 +75,9 @@ def ranked_columns(group: Group) -> list[str]:
 
 def _rows(group: Group, ranking: Ranking | None) -> Iterator[dict[str, Any]]:
     places = {name: m for m, name in enumerate(ranking.methods)} if ranking else {}
-    for m, found in enumerate(summaries(group)):
-        name = group.methods[m]
+    table = summaries(group)
+    for m in by_rank(group, ranking):
+        name, found = group.methods[m], table[m]
         row: dict[str, Any] = {"name": name, "kind": group.kinds[m], "cases": group.counts[m], "rank": None}
         row["cells"] = [_cell(s.mean, f"± {s.sd:.3f}", s.low, s.high) for s in found]
         if ranking and name in places:

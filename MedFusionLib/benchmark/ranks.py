@@ -86,6 +86,12 @@ def rank(groups: Sequence[Group], metrics: Sequence[str]) -> Ranking | None:
     )
 
 
+def by_rank(group: Group, ranking: Ranking | None) -> list[int]:
+    """The methods of a group, the best first, those without a rank last."""
+    means = dict(zip(ranking.methods, ranking.mean, strict=True)) if ranking else {}
+    return sorted(range(len(group.methods)), key=lambda m: means.get(group.methods[m], math.inf))
+
+
 def _is_complete(group: Group, name: str) -> bool:
     return name in group.methods and group.methods.index(name) in group.complete
 

@@ -14,7 +14,7 @@ from MedFusionLib import __version__
 from MedFusionLib.benchmark.cases import Case
 from MedFusionLib.benchmark.groups import Group, groups_of
 from MedFusionLib.benchmark.html import page
-from MedFusionLib.benchmark.ranks import Ranking, is_ranked, rank
+from MedFusionLib.benchmark.ranks import Ranking, by_rank, is_ranked, rank
 from MedFusionLib.benchmark.summary import summaries
 from MedFusionLib.benchmark.table import Row
 from MedFusionLib.benchmark.words import about, told
@@ -143,22 +143,17 @@ def _markdown(
 def _table(group: Group, ranking: Ranking | None) -> list[str]:
     places = dict(zip(ranking.methods, range(len(ranking.methods)), strict=True)) if ranking else {}
     found = summaries(group)
-    order = sorted(range(len(group.methods)), key=lambda m: _place(group.methods[m], ranking, places))
     lines = [
         "| method | cases | " + " | ".join(group.metrics) + " | mean rank |",
         "|---" * (len(group.metrics) + 3) + "|",
     ]
-    for m in order:
+    for m in by_rank(group, ranking):
         name = group.methods[m]
         cells = [_mean_cell(summary.mean, summary.low, summary.high) for summary in found[m]]
         mean = _rank_cell(ranking, places[name]) if ranking and name in places else ""
         shown = f"*{name}*" if group.kinds[m] == "trivial" else name
         lines.append(f"| {shown} | {group.counts[m]} | " + " | ".join(cells) + f" | {mean} |")
     return lines
-
-
-def _place(name: str, ranking: Ranking | None, places: dict[str, int]) -> float:
-    return float(ranking.mean[places[name]]) if ranking and name in places else math.inf
 
 
 def _mean_cell(mean: float, low: float, high: float) -> str:

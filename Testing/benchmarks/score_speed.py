@@ -27,8 +27,8 @@ def main(kind: str) -> None:
         start = perf_counter()
         evaluate(fused, aligned)
         runs.append(perf_counter() - start)
-    print(f"panel with its guards, {kind} {shape}: {np.median(runs):.3f} s, peak {peak_bytes() / 2**30:.2f} GB", end=" ")
-    print(f"({before / 2**30:.2f} GB before scoring)")
+    print(f"panel with its guards, {kind} {shape}: {np.median(runs):.3f} s")
+    print(f"peak {peak_bytes() / 2**30:.2f} GB, {before / 2**30:.2f} GB before scoring")
     for name in PANEL:
         start = perf_counter()
         evaluate(fused, aligned, [name])
