@@ -82,7 +82,8 @@ class MedFusionWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._parameterNodeGuiTag = None
         self._parameterReaders = {}
         self._job = None
-        self._jobNodeIDs = ([], None)
+        self._present = None
+        self._resultID = None
 
     def setup(self):
         """Build the panel when it is first opened."""
@@ -103,6 +104,7 @@ class MedFusionWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._timer.connect("timeout()", self.onTimer)
         self.ui.methodComboBox.connect("currentIndexChanged(int)", self.onMethodChanged)
         self.ui.applyButton.connect("clicked(bool)", self.onApplyButton)
+        self.ui.scoreButton.connect("clicked(bool)", self.onScoreButton)
         self.ui.cancelButton.connect("clicked(bool)", self.onCancelButton)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneEndClose)
@@ -155,6 +157,9 @@ class MedFusionWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         ready = len(self.chosenInputs()[0]) >= 2
         self.ui.applyButton.enabled = ready and not running
         self.ui.applyButton.toolTip = _("Fuse the volumes.") if ready else _("Choose two volumes first.")
+        fused = ready and self.fusedNode() is not None
+        self.ui.scoreButton.enabled = fused and not running
+        self.ui.scoreButton.toolTip = _("Score the output volume.") if fused else _("Fuse the volumes first.")
         self.ui.cancelButton.enabled = running and not self._job.cancelled
         self.ui.progressBar.visible = running
 
@@ -168,6 +173,11 @@ class MedFusionWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         ]
         chosen = [(node, None if modality == AUTOMATIC else modality) for node, modality in rows if node]
         return [node for node, _modality in chosen], [modality for _node, modality in chosen]
+
+    def fusedNode(self):
+        """What the scores are of: the chosen output volume, else the last result."""
+        chosen = self._parameterNode and self._parameterNode.outputVolume
+        return chosen or (self._resultID and slicer.mrmlScene.GetNodeByID(self._resultID)) or None
 
     def onMethodChanged(self, index=None):
         """Show the chosen method's sentence, and a row for each of its parameters."""
@@ -185,8 +195,6 @@ class MedFusionWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def onApplyButton(self):
         """Plan here, compute in a thread; the timer presents."""
-        from MedFusionLib.job import Job
-
         with slicer.util.tryWithErrorDisplay(_("Fusion could not be started."), waitCursor=True):
             ensurePackages()
             nodes, modalities = self.chosenInputs()
@@ -198,8 +206,35 @@ class MedFusionWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
                 "parameters": {name: read() for name, read in self._parameterReaders.items()},
                 "color": color,
             }
-            self._jobNodeIDs = ([node.GetID() for node in nodes], output and output.GetID())
-            self._job = Job(lambda progress: self.logic.compute(volumes, progress=progress, **choices))
+            keep = self.kept(*nodes, output)
+            self.start(
+                lambda progress: self.logic.compute(volumes, progress=progress, **choices),
+                lambda fused: self.showResult(fused, *keep()),
+            )
+
+    def onScoreButton(self):
+        """Score the output volume against its sources; the timer shows the table."""
+        with slicer.util.tryWithErrorDisplay(_("Scoring could not be started."), waitCursor=True):
+            ensurePackages()
+            nodes, modalities = self.chosenInputs()
+            fused = self.fusedNode()
+            inputs = self.logic.planScores(fused, nodes, modalities)
+            name = fused.GetName()
+            self.start(
+                lambda progress: self.logic.computeScores(inputs, progress=progress),
+                lambda evaluation: self.showScores(self.logic.presentScores(evaluation, name)),
+            )
+
+    def kept(self, *nodes):
+        """A function that finds the nodes again after a run: None for those that went away meanwhile."""
+        names = [node and node.GetID() for node in nodes]
+        return lambda: [name and slicer.mrmlScene.GetNodeByID(name) for name in names]
+
+    def start(self, compute, present):
+        """Compute in a thread; `present` gets what comes out, in this one."""
+        from MedFusionLib.job import Job
+
+        self._job, self._present = Job(compute), present
         self.ui.progressBar.value = 0
         self.ui.statusLabel.text = ""
         self._timer.start()
@@ -230,13 +265,25 @@ class MedFusionWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.ui.statusLabel.text = _("Canceled.") if job.cancelled else ""
         if job.cancelled:
             return
-        sourceIDs, outputID = self._jobNodeIDs
-        with slicer.util.tryWithErrorDisplay(_("Fusion failed.")):
-            fused = job.result()
-            sources = [node for node in map(slicer.mrmlScene.GetNodeByID, sourceIDs) if node]
-            node = self.logic.present(fused, sources, outputID and slicer.mrmlScene.GetNodeByID(outputID))
-            slicer.util.setSliceViewerLayers(background=node, foreground=None)
-            self.ui.statusLabel.text = _("Result: {name}").format(name=node.GetName())
+        with slicer.util.tryWithErrorDisplay(_("The run failed.")):
+            self._present(job.result())
+
+    def showResult(self, fused, *nodes):
+        """Put the result into the scene and the slice views."""
+        *sources, output = nodes
+        node = self.logic.present(fused, [source for source in sources if source], output)
+        self._resultID = node.GetID()
+        self.updateButtons()
+        slicer.util.setSliceViewerLayers(background=node, foreground=None)
+        self.ui.statusLabel.text = _("Result: {name}").format(name=node.GetName())
+
+    def showScores(self, table):
+        """Show the table of scores beside the views."""
+        slicer.app.layoutManager().setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpTableView)
+        selection = slicer.app.applicationLogic().GetSelectionNode()
+        selection.SetActiveTableID(table.GetID())
+        slicer.app.applicationLogic().PropagateTableSelection()
+        self.ui.statusLabel.text = _("Scores: {name}").format(name=table.GetName())
 
 
 def parameterWidget(parameter):
@@ -414,23 +461,44 @@ class MedFusionLogic(ScriptedLoadableModuleLogic):
         Raises:
             MedFusionLib.errors.MedFusionError: its message says what to do; the scene is as before.
         """
+        inputs = self.planScores(fusedNode, volumeNodes, modalities, maskNode, labelNode)
+        evaluation = self.computeScores(inputs, metrics, compat=compat, device=device, progress=progress)
+        return self.presentScores(evaluation, fusedNode.GetName(), tableNode)
+
+    def planScores(self, fusedNode, volumeNodes, modalities=None, maskNode=None, labelNode=None):
+        """Copies of the nodes as volumes, and how the result saw them. Main thread."""
+        from MedFusionLib.device import require_packages
+        from MedFusionLib.mrml import scored_inputs, volume_from_node
+
+        require_packages()
+        marks = (None if node is None else volume_from_node(node, "OTHER") for node in (maskNode, labelNode))
+        return *scored_inputs(fusedNode, volumeNodes, modalities), *marks
+
+    def computeScores(self, inputs, metrics="panel", *, compat=None, device=AUTOMATIC, progress=None):
+        """Score what `planScores` copied. Any thread."""
         from MedFusionLib.harmonize import align
-        from MedFusionLib.mrml import add_scores, scored_inputs, volume_from_node
+        from MedFusionLib.pipeline import part
         from MedFusionLib.scores import MASK
         from MedFusionLib.scoring import evaluate
 
-        fused, volumes, seen = scored_inputs(fusedNode, volumeNodes, modalities)
-        evaluation = evaluate(
+        fused, volumes, seen, mask, label = inputs
+        aligned = align(volumes, **seen, progress=part(progress, 0, 0.3))
+        return evaluate(
             fused,
-            align(volumes, **seen),
+            aligned,
             metrics,
-            domain=MASK if maskNode is None else volume_from_node(maskNode, "OTHER"),
-            label=None if labelNode is None else volume_from_node(labelNode, "OTHER"),
+            domain=MASK if mask is None else mask,
+            label=label,
             compat=compat,
             device=device,
-            progress=progress,
+            progress=part(progress, 0.3, 1),
         )
-        return add_scores(self.scene, evaluation, f"{fusedNode.GetName()} scores", tableNode)
+
+    def presentScores(self, evaluation, name, tableNode=None):
+        """Put scores into the scene and return their table node. Main thread."""
+        from MedFusionLib.mrml import add_scores
+
+        return add_scores(self.scene, evaluation, f"{name} scores", tableNode)
 
 
 class MedFusionTest(ScriptedLoadableModuleTest):
@@ -455,6 +523,7 @@ class MedFusionTest(ScriptedLoadableModuleTest):
             self.test_fuseMakesAVolumeOnTheGridOfTheFirst,
             self.test_inputsAreNotChanged,
             self.test_cancelLeavesTheSceneAsItWas,
+            self.test_scoresAreATable,
             self.test_badInputIsRefused,
         ):
             self.setUp()
@@ -487,6 +556,11 @@ class MedFusionTest(ScriptedLoadableModuleTest):
         with self.assertRaises(Cancelled):
             self.logic.fuse(self.nodes, progress=cancel)
         self.assertEqual(slicer.mrmlScene.GetNumberOfNodes(), before)
+
+    def test_scoresAreATable(self):
+        table = self.logic.evaluate(self.logic.fuse(self.nodes), self.nodes, ["qabf", "nmi:hm"])
+        self.assertEqual(table.GetNumberOfRows(), 2)
+        self.assertGreater(table.GetTable().GetColumnByName("value").GetValue(0), 0)
 
     def test_badInputIsRefused(self):
         from MedFusionLib.errors import InputError
