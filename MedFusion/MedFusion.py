@@ -278,12 +278,17 @@ class MedFusionWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.ui.statusLabel.text = _("Result: {name}").format(name=node.GetName())
 
     def showScores(self, table):
-        """Show the table of scores beside the views."""
-        slicer.app.layoutManager().setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpTableView)
-        selection = slicer.app.applicationLogic().GetSelectionNode()
-        selection.SetActiveTableID(table.GetID())
-        slicer.app.applicationLogic().PropagateTableSelection()
+        """Show the table of scores."""
+        showTable(table)
         self.ui.statusLabel.text = _("Scores: {name}").format(name=table.GetName())
+
+
+def showTable(table):
+    """Show a table beside the slice views."""
+    slicer.app.layoutManager().setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpTableView)
+    logic = slicer.app.applicationLogic()
+    logic.GetSelectionNode().SetActiveTableID(table.GetID())
+    logic.PropagateTableSelection()
 
 
 def parameterWidget(parameter):

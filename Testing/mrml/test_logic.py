@@ -186,11 +186,20 @@ class TestPanelRun:
         monkeypatch.setattr(slicer.util, "setSliceViewerLayers", lambda **_: None)
         panel = module.MedFusionWidget.__new__(module.MedFusionWidget)
         panel.logic = module.MedFusionLogic()
-        names = ["applyButton", "cancelButton", "progressBar", "statusLabel", "methodComboBox", "colorComboBox"]
+        monkeypatch.setattr(module, "showTable", lambda node: None)
+        names = [
+            "applyButton",
+            "scoreButton",
+            "cancelButton",
+            "progressBar",
+            "statusLabel",
+            "methodComboBox",
+            "colorComboBox",
+        ]
         panel.ui = SimpleNamespace(**{name: SimpleNamespace() for name in names})
         panel.ui.methodComboBox.currentData, panel.ui.colorComboBox.currentText = "laplacian", "auto"
         panel._timer = SimpleNamespace(start=lambda: None, stop=lambda: None)
-        panel._job, panel._parameterReaders = None, {"levels": lambda: 2}
+        panel._job, panel._resultID, panel._parameterReaders = None, None, {"levels": lambda: 2}
         panel._parameterNode = module.MedFusionParameterNode()
         panel._parameterNode.firstVolume, panel._parameterNode.secondVolume = nodes["CT"], nodes["MR"]
         return panel
@@ -214,6 +223,26 @@ class TestPanelRun:
         assert panel.ui.progressBar.value == 100
         assert panel.ui.statusLabel.text == "Result: CT+MR laplacian"
         assert panel.ui.applyButton.enabled
+
+    def test_score_is_off_until_there_is_a_result_and_makes_its_table(self, panel, scene):
+        panel.updateButtons()
+        assert not panel.ui.scoreButton.enabled
+        panel.onApplyButton()
+        self.finish(panel)
+        assert panel.ui.scoreButton.enabled
+        panel.onScoreButton()
+        assert not panel.ui.applyButton.enabled
+        self.finish(panel)
+        assert panel.ui.statusLabel.text == "Scores: CT+MR laplacian scores"
+        assert len(columns(scene.GetFirstNodeByClass("vtkMRMLTableNode"))["metric"]) >= 7
+
+    def test_a_cancelled_score_leaves_no_table(self, panel, scene):
+        panel.onApplyButton()
+        self.finish(panel)
+        panel.onScoreButton()
+        panel.onCancelButton()
+        self.finish(panel)
+        assert scene.GetNumberOfNodesByClass("vtkMRMLTableNode") == 0
 
     def test_apply_is_off_with_one_volume(self, panel):
         panel._parameterNode.secondVolume = None
