@@ -99,5 +99,5 @@ def test_two_methods_of_one_name_are_refused():
     def laplacian(sources):
         """Another."""
 
-    with pytest.raises(ValueError, match="two methods are named 'laplacian'"):
+    with pytest.raises(ValueError, match="two functions are named 'laplacian'"):
         method(title="x", family="transform", dims=(2,), sources=(2, None), reference="x")(laplacian)
