@@ -103,10 +103,10 @@ class Run:
         core, start = self._first_core(sources), 0
         while start < sources.length:
             stop = min(sources.length, start + core)
-            if progress:
-                progress(start / sources.length, f"{self.method.title} on {self.device}")
+            tell = self._teller(progress, start / sources.length, stop / sources.length)
+            tell(0.0)
             try:
-                self._piece(sources, start, stop, result)
+                self._piece(sources, start, stop, result, tell)
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
                     raise
@@ -115,6 +115,16 @@ class Run:
             start = stop
         if progress:
             progress(1.0, f"{self.method.title} done")
+
+    def _teller(self, progress: Progress | None, begin: float, end: float) -> Callable[[float], None]:
+        """What a slow method calls with its share of a slab; cancelling raises out of it."""
+        message = f"{self.method.title} on {self.device}"
+
+        def tell(share: float) -> None:
+            if progress:
+                progress(begin + share * (end - begin), message)
+
+        return tell
 
     @property
     def _stride(self) -> int:
@@ -156,7 +166,9 @@ class Run:
             ) from error
         return core
 
-    def _piece(self, sources: Sources, start: int, stop: int, result: np.ndarray) -> None:
+    def _piece(
+        self, sources: Sources, start: int, stop: int, result: np.ndarray, tell: Callable[[float], None]
+    ) -> None:
         """Fuse slices start..stop, seeing `reach` slices more on either side."""
         first = max(0, (start - self._reach) // self._stride * self._stride)
         last = min(sources.length, stop + self._reach)
@@ -164,7 +176,7 @@ class Run:
         if not mask.any():
             return
         values = sources.slab(first, last)
-        fused = self._fused(values, sources.mask[first:last])[start - first : stop - first]
+        fused = self._fused(values, sources.mask[first:last], tell)[start - first : stop - first]
         alone = sources.alone(start, stop)
         if alone is not None:
             # There the sources are all filled with that one's values; a neighborhood must not mix others in.
@@ -174,7 +186,7 @@ class Run:
             np.clip(fused, 0, 1, out=fused)
         np.copyto(result[start:stop], fused, where=mask)
 
-    def _fused(self, values: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    def _fused(self, values: np.ndarray, mask: np.ndarray, tell: Callable[[float], None]) -> np.ndarray:
         """(K, n, H, W) -> (n, H, W): a single 3-D image, or a batch of n slices."""
         import torch
 
@@ -183,6 +195,8 @@ class Run:
         if "mask" in self.method.needs:
             inside = torch.from_numpy(mask.copy()).to(self.device)
             handed["mask"] = inside[None, None] if self.volumetric else inside[:, None]
+        if "progress" in self.method.needs:
+            handed["progress"] = tell
         batch = tensor[None] if self.volumetric else tensor.transpose(0, 1)
         with torch.inference_mode(), self._precision():
             fused = self.method.function(batch, **self.parameters, **handed)

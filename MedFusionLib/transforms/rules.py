@@ -5,7 +5,7 @@ Ties go to the first source.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -13,8 +13,13 @@ from torch import Tensor
 from MedFusionLib.transforms.window import box_max, box_sum
 
 
-def largest(x: Tensor) -> Tensor:
-    """Index (B, 1, *S) of the largest source at each voxel, as uint8: int64 would be as large as two sources."""
+def largest(x: Tensor, ties: Tensor | None = None) -> Tensor:
+    """Index (B, 1, *S) of the largest source at each voxel, as uint8: int64 would be as large as two sources.
+
+    Where several are the largest, the one of them with the largest `ties` (B, K, *S), if given.
+    """
+    if ties is not None:
+        x = torch.where(x == x.amax(1, keepdim=True), ties, -torch.inf)
     top, index = x[:, :1], torch.zeros_like(x[:, :1], dtype=torch.uint8)
     for k in range(1, x.shape[1]):
         index = torch.where(x[:, k : k + 1] > top, k, index)
@@ -30,6 +35,28 @@ def chosen(x: Tensor, index: Tensor) -> Tensor:
     return value
 
 
+def chosen_inside(x: Tensor, shape: Sequence[int], margin: int, decide: Callable[[Tensor], Tensor]) -> Tensor:
+    """Choose by a rule within the image, and by magnitude in the margins that a filter bank has mirrored around it.
+
+    A rule that looks at a whole band is neither slowed nor misled by what is not image.
+
+    Args:
+        x: (N, K, *E) bands of an image with margins.
+        shape: S of the image.
+        margin: voxels before it, along each axis.
+        decide: (N, K, *S) without gradient -> index (N, 1, *S).
+    """
+    index = largest(x.detach().abs())
+    _inner(index, shape, margin).copy_(decide(_inner(x.detach(), shape, margin)))
+    return chosen(x, index)
+
+
+def _inner(x: Tensor, shape: Sequence[int], margin: int) -> Tensor:
+    for axis, size in enumerate(shape, 2):
+        x = x.narrow(axis, margin, size)
+    return x
+
+
 def strongest(x: Tensor) -> Tensor:
     """The coefficient of the largest magnitude at each voxel."""
     return chosen(x, largest(x.detach().abs()))
@@ -42,15 +69,19 @@ def most_salient(x: Tensor, axes: Sequence[int]) -> Tensor:
     voxel then follows the majority of the choices in that same neighborhood (Li, Manjunath, Mitra 1995,
     Graphical Models and Image Processing 57(3):235-245).
     """
-    choice = largest(box_max(x.detach().abs(), axes))
-    value, most = x[:, :1], box_sum((choice == 0).to(x.dtype), axes)
+    return chosen(x, majority(largest(box_max(x.detach().abs(), axes)), x.shape[1], axes))
+
+
+def majority(choice: Tensor, count: int, axes: Sequence[int]) -> Tensor:
+    """Index (B, 1, *S) of that of `count` sources which most of the 3-voxel neighborhood along each axis chose."""
+    index, most = torch.zeros_like(choice), box_sum((choice == 0).float(), axes)
     rest = 3 ** len(axes) - most  # the last source has the votes that no other has
-    for k in range(1, x.shape[1]):
-        votes = rest if k == x.shape[1] - 1 else box_sum((choice == k).to(x.dtype), axes)
+    for k in range(1, count):
+        votes = rest if k == count - 1 else box_sum((choice == k).float(), axes)
         rest = rest - votes
-        value = torch.where(votes > most, x[:, k : k + 1], value)
+        index = torch.where(votes > most, k, index)
         most = torch.maximum(votes, most)
-    return value
+    return index
 
 
 def low_pass(x: Tensor, rule: str, axes: Sequence[int]) -> Tensor:

@@ -118,7 +118,7 @@ def test_where_one_source_only_has_data_the_result_is_that_source(name):
     fields[1, :, :, :14] = False
     fields[0, 10:12, 20:24, 20:24] = False
     aligned = aligned_balls(fields=fields)
-    fused = run(METHODS[name], aligned)
+    fused = run(METHODS[name], aligned, volumetric=3 in METHODS[name].dims)
     for k in range(2):
         lone = fields[k] & ~fields[1 - k] & aligned.mask
         np.testing.assert_array_equal(fused[lone], aligned.volumes[k].array[lone])
