@@ -71,6 +71,8 @@ class Model:
         missing = [fact for fact in CARD_FACTS if fact not in card] if isinstance(card, dict) else list(CARD_FACTS)
         if missing:
             raise FileError(f"Card of the model {self.name}", found=f"{path} without {', '.join(missing)}")
+        if not isinstance(card["sha256"], dict):
+            raise FileError(f"Card of the model {self.name}", found=f"{path} without sha256 by file name")
         return card
 
     def weights(self) -> dict[str, Tensor]:

@@ -17,7 +17,7 @@ _LINKING_DECAY = 0.06931
     dims=(2,),
     sources=(2, None),
     reference="Qu, Yan, Xiao, Zhu 2008, Acta Automatica Sinica 34(12):1508-1514",
-    workspace=16.0,
+    workspace=25.0,
     keeps_lone=True,
 )
 def nsct_pcnn(

@@ -15,7 +15,7 @@ from MedFusionLib.registry import method
     sources=(2, None),
     reference="Anand, Singh 2019, doi 10.1002/ima.22294; Singh, Gupta 2021, doi 10.1002/ima.22507",
     modalities=("CT", "MR", "PET", "SPECT"),
-    workspace=24.0,
+    workspace=34.0,
     keeps_lone=True,
     double=True,
 )

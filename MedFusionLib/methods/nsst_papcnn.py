@@ -18,7 +18,7 @@ _FLAT = {"code": 3e-3, "paper": 1e-5}
     sources=(2, None),
     reference="Yin, Liu, Liu, Chen 2019, doi 10.1109/TIM.2018.2838778",
     modalities=("CT", "MR", "PET", "SPECT"),
-    workspace=16.0,
+    workspace=25.0,
     keeps_lone=True,
     double=True,
 )

@@ -7,7 +7,7 @@ is an exact product): the same bits sheet by sheet, all at once, and on any numb
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -24,8 +24,8 @@ Step = Callable[[Tensor, Tensor, Tensor], Tensor]
 """One iteration of a part of the sheets: (weighted sum of the neighbors' spikes, which it may overwrite; the spikes
 before; where to write the new ones) -> what to count."""
 
-Network = Callable[[Tensor], Callable[[Tensor], Step]]
-"""Whole sheets (*, N, H, W) -> what starts a part of them (*, N, voxels)."""
+Start = Callable[..., Step]
+"""(stimulus (*, N, voxels) of a part, parameters (N, 1) of its sheets) -> its first state, in the step it returns."""
 
 
 def together(x: Tensor) -> int:
@@ -37,28 +37,38 @@ def _limit(x: Tensor) -> int:
     return _CACHE_VOXELS if x.device.type == "cpu" else _DEVICE_VOXELS
 
 
-def each(stimulus: Tensor, iterations: int, network: Network, diagonal: float) -> Tensor:
-    """`watched` of (B, C, H, W), each channel a sheet."""
-    return watched(stimulus.flatten(0, 1), iterations, network, diagonal).unflatten(0, stimulus.shape[:2])
+def each(stimulus: Tensor, iterations: int, start: Start, diagonal: float, parameters: Sequence[Tensor] = ()) -> Tensor:
+    """`watched` of (B, C, H, W), each channel a sheet; parameters (B * C, 1)."""
+    counts = watched(stimulus.flatten(0, 1), iterations, start, diagonal, parameters)
+    return counts.unflatten(0, stimulus.shape[:2])
 
 
 @torch.no_grad()
-def watched(stimulus: Tensor, iterations: int, network: Network, diagonal: float) -> Tensor:
+def watched(
+    stimulus: Tensor, iterations: int, start: Start, diagonal: float, parameters: Sequence[Tensor] = ()
+) -> Tensor:
     """Counts (*, N, H, W) of sheets that share nothing along N, as many of them at once as the processor likes.
 
     Args:
         stimulus: (*, N, H, W).
         iterations: how long the neurons are watched.
-        network: of which model.
+        start: the model.
         diagonal: weight of a diagonal neighbor, that of an edge neighbor being 1.
+        parameters: what the model takes besides the stimulus, (N, 1) each.
     """
-    stimulus = stimulus.float()
     limit = _limit(stimulus)
-    groups = stimulus.split(max(1, limit // stimulus[..., 0, :, :].numel()), -3)
-    return torch.cat([_fired(group, iterations, network(group), diagonal, limit) for group in groups], -3)
+    at_once = max(1, limit // stimulus[..., 0, :, :].numel())
+    counts = []
+    for first in range(0, stimulus.shape[-3], at_once):
+        some = slice(first, first + at_once)
+        theirs = [parameter[some] for parameter in parameters]
+        counts.append(_fired(stimulus[..., some, :, :].float(), iterations, start, diagonal, theirs, limit))
+    return torch.cat(counts, -3)
 
 
-def _fired(sheets: Tensor, iterations: int, start: Callable[[Tensor], Step], diagonal: float, limit: int) -> Tensor:
+def _fired(
+    sheets: Tensor, iterations: int, start: Start, diagonal: float, parameters: Sequence[Tensor], limit: int
+) -> Tensor:
     """Counts (*, N, H, W) of one group, watched part by part in each iteration if it is larger than the limit.
 
     Rows are laid out one after the other in a frame of neurons without stimulus, which never fire: then the sum over
@@ -70,7 +80,7 @@ def _fired(sheets: Tensor, iterations: int, start: Callable[[Tensor], Step], dia
     pieces = flat.split(-(-flat.shape[-1] // -(-flat.numel() // limit)), -1)
     parts, first = [], 0
     for piece in pieces:
-        parts.append(_Part(start(piece.contiguous()), frame, first, piece.shape[-1], row, diagonal))
+        parts.append(_Part(start(piece.contiguous(), *parameters), frame, first, piece.shape[-1], row, diagonal))
         first += piece.shape[-1]
     for number in range(iterations):
         for part in parts:

@@ -9,7 +9,7 @@ Counts are those of float32 whatever the type of the stimuli, and carry no gradi
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -55,7 +55,7 @@ def pcnn(
 
         return step
 
-    return each(stimulus, iterations, lambda _: start, diagonal=0.5**0.5)
+    return each(stimulus, iterations, start, diagonal=0.5**0.5)
 
 
 _SPIKING = (0.1409, 0.1091)
@@ -87,7 +87,7 @@ def scm(
 
         return step
 
-    return each(stimulus, iterations, lambda _: start, diagonal=diagonal / edge)
+    return each(stimulus, iterations, start, diagonal=diagonal / edge)
 
 
 def dual_scm(
@@ -123,7 +123,7 @@ def dual_scm(
         return step
 
     both = torch.stack([stimuli, _relative_deviation(stimuli)]).transpose(1, 2)
-    return watched(both, iterations, lambda _: start, diagonal=diagonal / edge).transpose(0, 1)
+    return watched(both, iterations, start, diagonal=diagonal / edge).transpose(0, 1)
 
 
 def pa_pcnn(stimulus: Tensor, iterations: int = 110) -> Tensor:
@@ -136,34 +136,22 @@ def pa_pcnn(stimulus: Tensor, iterations: int = 110) -> Tensor:
         stimulus: (B, C, H, W), made for values in [0, 1].
         iterations: how long the neurons are watched.
     """
-
-    def network(sheets: Tensor) -> Callable[[Tensor], Step]:
-        decay, linking, fall, gain = _adapted(sheets)
-
-        def start(part: Tensor) -> Step:
-            activity, threshold = torch.zeros_like(part), torch.ones_like(part)
-
-            def step(near: Tensor, _: Tensor, spikes: Tensor) -> Tensor:
-                activity.mul_(decay).add_(near.mul_(linking).add_(1).mul_(part))
-                torch.gt(activity, threshold, out=spikes)
-                threshold.mul_(fall).addcmul_(spikes, gain)
-                return spikes
-
-            return step
-
-        return start
-
-    return each(stimulus, iterations, network, diagonal=0.5)
+    return _adaptive(stimulus, iterations, _adapted(stimulus.flatten(0, 1)))
 
 
 def adaptive_neuron(stimuli: Tensor, iterations: int = 110) -> Tensor:
     """`pa_pcnn` for activity measures of the sources of one band, whatever their range.
 
+    Stimuli are `normalized`, and one set of parameters follows from those of all sources together: with sets of their
+    own the sources' counts could not be compared, and a weaker source often fired more.
+
     Args:
         stimuli: (B, K, H, W).
         iterations: how long the neurons are watched.
     """
-    return pa_pcnn(normalized(stimuli), iterations)
+    stimuli = normalized(stimuli)
+    parameters = [one.repeat_interleave(stimuli.shape[1], 0) for one in _adapted(stimuli.flatten(1, 2))]
+    return _adaptive(stimuli, iterations, parameters)
 
 
 def normalized(stimuli: Tensor) -> Tensor:
@@ -188,9 +176,26 @@ def otsu(x: Tensor) -> Tensor:
     return between.argmax(1).double() / 255
 
 
+def _adaptive(stimulus: Tensor, iterations: int, parameters: Sequence[Tensor]) -> Tensor:
+    """Firings (B, C, H, W) with each sheet's parameters, as `_adapted` returns them."""
+
+    def start(part: Tensor, decay: Tensor, linking: Tensor, fall: Tensor, gain: Tensor) -> Step:
+        activity, threshold = torch.zeros_like(part), torch.ones_like(part)
+
+        def step(near: Tensor, _: Tensor, spikes: Tensor) -> Tensor:
+            activity.mul_(decay).add_(near.mul_(linking).add_(1).mul_(part))
+            torch.gt(activity, threshold, out=spikes)
+            threshold.mul_(fall).addcmul_(spikes, gain)
+            return spikes
+
+        return step
+
+    return each(stimulus, iterations, start, diagonal=0.5, parameters=parameters)
+
+
 def _adapted(sheets: Tensor) -> tuple[Tensor, ...]:
     """Of each sheet (N, H, W): remaining activity, linking, remaining threshold and its rise at a spike, all (N, 1)."""
-    values = sheets.flatten(1).double()
+    values = sheets.detach().flatten(1).float().double()
     top = values.amax(1)
     level = otsu(sheets).clamp_min(1 / 255)
     ratio = top / level

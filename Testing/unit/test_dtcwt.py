@@ -77,7 +77,7 @@ def test_the_filters_are_the_published_ones_and_orthonormal(ours, published, dig
     ours = np.array(ours)
     assert np.abs(ours - published).max() < digit
     for shift in range(0, 10, 2):
-        assert ours[shift:] @ ours[: 10 - shift] == pytest.approx(shift == 0, abs=1e-15)
+        assert ours[shift:] @ ours[: 10 - shift] == pytest.approx(1.0 if shift == 0 else 0.0, abs=1e-15)
     assert ours @ (-1.0) ** np.arange(10) == pytest.approx(0, abs=1e-15)
 
 
