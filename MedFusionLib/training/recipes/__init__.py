@@ -1,1 +1,0 @@
-"""One file makes one model again: `python -m MedFusionLib.training.recipes.<model> DATA`."""
