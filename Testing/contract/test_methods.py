@@ -174,7 +174,7 @@ from Testing.peak import peak_bytes
 from MedFusionLib.registry import find_method
 torch.set_num_threads(2)
 entry, count, dims = find_method(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
-sources = torch.rand((1, count, 90, 160, 160) if dims == 3 else (30, count, 256, 256))
+sources = torch.rand((1, count, 90, 160, 160) if dims == 3 else (8, count, 256, 256))
 small = sources[(..., *[slice(20)] * dims)]
 with torch.inference_mode():
     entry.function(small)

@@ -1,0 +1,1 @@
+"""One file makes one model again: `python -m MedFusionLib.training.recipes.<model> DATA`."""
