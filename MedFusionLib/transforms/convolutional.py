@@ -21,9 +21,12 @@ _RELAXATION = 1.8
 _MOST_CHANGE = 1000.0
 """Over-relaxation, and the largest factor by which the penalty changes at once."""
 
-_CACHE_VALUES, _DEVICE_VALUES = 2**20, 2**26
-"""Values of maps that are solved for at once on a CPU and on an accelerator: few enough for the memory (some ten arrays
-of this size), enough to hide what each step costs besides arithmetic."""
+_ADAPTING = 64
+"""Iterations in which the penalty adapts: one that never rests may keep the maps from converging."""
+
+_CACHE_VALUES, _DEVICE_VALUES = 2**18, 2**26
+"""Values of maps that are worked on at once on a CPU and on an accelerator: few enough for the cache and the memory,
+enough to hide what each step costs besides arithmetic."""
 
 Told = Callable[[float], None]
 
@@ -65,7 +68,10 @@ def encode(
 
 
 class _Admm:
-    """ADMM of several images (N, H, W) side by side, each with a penalty of its own."""
+    """ADMM of several images (N, H, W) side by side, each with a penalty of its own.
+
+    Works on a few filters at a time, so that what a step makes is still in the cache in the next.
+    """
 
     def __init__(self, images: Tensor, filters: Tensor, sparsity: float, rho: float):
         self._shape = (images.shape[1], images.shape[2])
@@ -73,10 +79,12 @@ class _Admm:
         self._balance = 1 + 18.3 ** (math.log10(sparsity) + 1)
         self._bank = spectra(filters.to(images), self._shape)
         self._power, self._conjugate = self._bank.abs().square().sum(0), self._bank.conj().resolve_conj()
-        self._aims = self._conjugate * torch.fft.rfft2(images)[:, None]
-        self._rho = images.new_full((len(images), 1, 1, 1), rho)
+        self._aims = torch.fft.rfft2(images)[:, None]
+        self._rho = [rho] * len(images)
         self._maps = images.new_zeros(len(images), len(filters), *self._shape)
-        self._dual = torch.zeros_like(self._maps)
+        self._dual, self._near = torch.zeros_like(self._maps), self._aims.repeat(1, len(filters), 1, 1)
+        many = _at_once(images, len(images))
+        self._groups = [slice(first, first + many) for first in range(0, len(filters), many)]
 
     def solve(self, iterations: int, tolerance: float, progress: Told | None) -> Tensor:
         """The maps (N, M, H, W); an image leaves the work when it has converged."""
@@ -92,7 +100,8 @@ class _Admm:
                     return done
                 self._keep(rest)
                 index, residuals = [index[n] for n in rest], [residuals[n] for n in rest]
-            self._adapt(residuals)
+            if number < _ADAPTING:
+                self._adapt(residuals)
             if progress and number % 8 == 7:
                 progress(number / iterations)
         done[index] = self._maps
@@ -100,25 +109,42 @@ class _Admm:
 
     def _iterate(self) -> list[tuple[float, float]]:
         """One iteration; each image's relative residuals."""
-        near = torch.fft.rfft2(self._maps - self._dual).addcdiv_(self._aims, self._rho)
+        share = self._aims.clone()
+        for some in self._groups:
+            near = torch.fft.rfft2(self._maps[:, some] - self._dual[:, some])
+            share -= (self._bank[some] * near).sum(1, keepdim=True)
+            self._near[:, some] = near
+        for n, rho in enumerate(self._rho):
+            share[n] /= rho + self._power
+        norms = torch.stack([self._stepped(some, share) for some in self._groups]).square().sum(0).sqrt()
+        return [_residuals(*each) for each in norms.tolist()]
+
+    def _stepped(self, some: slice, share: Tensor) -> Tensor:
+        """Renew the maps of some filters; the norms (N, 5) that `_residuals` takes."""
+        maps, dual = self._maps[:, some], self._dual[:, some]
         # Sherman-Morrison: the minimum of ||D X - s||^2 + rho ||X - near||^2 at every frequency.
-        share = (self._bank * near).sum(1, keepdim=True) / (self._rho + self._power)
-        near.addcmul_(self._conjugate, share, value=-1)
-        solved = torch.fft.irfft2(near, s=self._shape)
-        relaxed = torch.lerp(self._maps, solved, _RELAXATION).add_(self._dual)
-        limit = self._sparsity / self._rho
-        before, self._maps = self._maps, relaxed - relaxed.clamp(-limit, limit)
-        self._dual = relaxed.sub_(self._maps)  # the relaxed maps with the dual already added
-        return _residuals(solved, self._maps, before, self._dual)
+        solved = torch.fft.irfft2(self._near[:, some].addcmul_(self._conjugate[some], share), s=self._shape)
+        relaxed = torch.lerp(maps, solved, _RELAXATION).add_(dual)
+        # The next maps are the soft threshold; what it takes off is the next dual.
+        for n, rho in enumerate(self._rho):
+            torch.clamp(relaxed[n], -self._sparsity / rho, self._sparsity / rho, out=dual[n])
+        fresh = relaxed.sub_(dual)
+        compared = (solved - fresh, solved, fresh, maps.sub_(fresh), dual)
+        norms = torch.stack([torch.linalg.vector_norm(x, dim=(1, 2, 3)) for x in compared], 1)
+        maps.copy_(fresh)
+        return norms
 
     def _adapt(self, residuals: list[tuple[float, float]]) -> None:
-        factors = self._rho.new_tensor([_adapted(*both, self._balance) for both in residuals]).view(-1, 1, 1, 1)
-        self._rho, self._dual = self._rho * factors, self._dual.div_(factors)
+        for n, both in enumerate(residuals):
+            factor = _adapted(*both, self._balance)
+            if factor != 1:
+                self._rho[n] *= factor
+                self._dual[n] /= factor
 
     def _keep(self, rest: list[int]) -> None:
-        self._aims, self._rho, self._maps, self._dual = (
-            x[rest] for x in (self._aims, self._rho, self._maps, self._dual)
-        )
+        kept = (self._aims, self._maps, self._dual, self._near)
+        self._aims, self._maps, self._dual, self._near = (x[rest] for x in kept)
+        self._rho = [self._rho[n] for n in rest]
 
 
 def decode(maps: Tensor, filters: Tensor) -> Tensor:
@@ -146,12 +172,10 @@ def smooth_base(x: Tensor, smoothness: float, margin: int = 16) -> Tensor:
     return base.narrow(rows, margin, x.shape[rows]).narrow(columns, margin, x.shape[columns])
 
 
-def _residuals(solved: Tensor, maps: Tensor, before: Tensor, dual: Tensor) -> list[tuple[float, float]]:
-    """Relative primal and dual residual of each image."""
-    tensors = (solved - maps, solved, maps, maps - before, dual)
-    norms = torch.stack([torch.linalg.vector_norm(x, dim=(1, 2, 3)) for x in tensors], 1).tolist()
+def _residuals(apart: float, solved: float, maps: float, moved: float, dual: float) -> tuple[float, float]:
+    """Relative primal and dual residual, from the norms of what they compare."""
     tiny = 1e-30
-    return [(apart / max(a, b, tiny), moved / max(c, tiny)) for apart, a, b, moved, c in norms]
+    return apart / max(solved, maps, tiny), moved / max(dual, tiny)
 
 
 def _adapted(primal: float, change: float, balance: float) -> float:
@@ -210,7 +234,7 @@ def shares(progress: Told | None, start: int, count: int, many: int = 1) -> Told
 
 
 def _at_once(images: Tensor, filters: int) -> int:
-    """How many images (..., H, W) are coded at once."""
+    """How many images (..., H, W) with as many maps each are worked on at once."""
     limit = _CACHE_VALUES if images.device.type == "cpu" else _DEVICE_VALUES
     return max(1, limit // (filters * images.shape[-2] * images.shape[-1]))
 
