@@ -205,6 +205,7 @@ class MedFusionWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
                 "method": self.ui.methodComboBox.currentData,
                 "parameters": {name: read() for name, read in self._parameterReaders.items()},
                 "color": color,
+                "register": self.ui.registerComboBox.currentText,
             }
             keep = self.kept(*nodes, output)
             self.start(
@@ -271,7 +272,7 @@ class MedFusionWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def showResult(self, fused, *nodes):
         """Put the result into the scene and the slice views."""
         *sources, output = nodes
-        node = self.logic.present(fused, [source for source in sources if source], output)
+        node = self.logic.present(fused, sources, output)
         self._resultID = node.GetID()
         self.updateButtons()
         slicer.util.setSliceViewerLayers(background=node, foreground=None)
@@ -354,6 +355,12 @@ class MedFusionLogic(ScriptedLoadableModuleLogic):
 
         return list_methods()
 
+    def registrations(self):
+        """How volumes can be brought to the reference before they are fused."""
+        from MedFusionLib.pipeline import REGISTRATIONS
+
+        return REGISTRATIONS
+
     def colorTables(self):
         """The names of the color tables for PET and SPECT."""
         from MedFusionLib.harmonize.color import TABLES
@@ -368,6 +375,8 @@ class MedFusionLogic(ScriptedLoadableModuleLogic):
         *,
         modalities=None,
         outputNode=None,
+        register="none",
+        transformNodes=None,
         reference=0,
         spacing=None,
         windows=None,
@@ -385,6 +394,10 @@ class MedFusionLogic(ScriptedLoadableModuleLogic):
             parameters: of the method, by name; defaults for the rest.
             modalities: one for each node; None, or None in its place, takes it from the node or its DICOM header.
             outputNode: the node to fill; a new one if None.
+            register: "none", or how the volumes are brought to the reference first: "rigid", "affine" or "deformable".
+                A transform node is made for each volume that was moved; the volumes stay where they are.
+            transformNodes: for each volume the node that moves it onto the reference, None where it lies in its place;
+                with `register` they say where its search begins.
             reference: number of the volume whose grid the result gets.
             spacing: mm of the result's grid, "finest", or None for the reference's own.
             windows: (low, high) for each node, in its unit; None, or None in its place, takes its modality's.
@@ -402,6 +415,8 @@ class MedFusionLogic(ScriptedLoadableModuleLogic):
             volumes,
             method=method,
             parameters=parameters,
+            register=register,
+            poses=self.poses(transformNodes),
             reference=reference,
             spacing=spacing,
             windows=windows,
@@ -423,6 +438,12 @@ class MedFusionLogic(ScriptedLoadableModuleLogic):
         check_output(outputNode, gives_color(volumes, color), volumeNodes)
         return volumes
 
+    def poses(self, transformNodes):
+        """Where the volumes lie by these transform nodes, None for none. Main thread."""
+        from MedFusionLib.mrml_poses import pose_from_node
+
+        return transformNodes and [node and pose_from_node(node) for node in transformNodes]
+
     def compute(self, volumes, **choices):
         """Fuse the volumes. Any thread."""
         from MedFusionLib.pipeline import fuse
@@ -430,10 +451,13 @@ class MedFusionLogic(ScriptedLoadableModuleLogic):
         return fuse(volumes, **choices)
 
     def present(self, fused, volumeNodes, outputNode=None):
-        """Put the result into the scene and return its node. Main thread."""
+        """Put the result and the transforms that a registration found into the scene; return its node. Main thread."""
         from MedFusionLib.mrml import add_result
+        from MedFusionLib.mrml_poses import add_poses
 
-        return add_result(self.scene, fused, volumeNodes, outputNode)
+        if "registration" in fused.story:
+            add_poses(self.scene, fused, volumeNodes)
+        return add_result(self.scene, fused, [node for node in volumeNodes if node], outputNode)
 
     def evaluate(
         self,

@@ -1,4 +1,4 @@
-"""Slices of a volume as they are shown: which axis, which end first, through which voxel (machinery of `present`).
+"""Slices of a volume as they are shown: which axis, which end first, through which voxel (for `present`, `matching`).
 
 Radiological convention: the patient's right is on the viewer's left; coronal and sagittal slices have superior up,
 sagittal ones anterior on the left. Oblique grids are shown in their own planes, those nearest to the anatomical ones.

@@ -58,6 +58,10 @@ class DataError(InputError):
     """The voxels cannot be used: constant, no finite value, wrong type or number of dimensions."""
 
 
+class RegistrationError(InputError):
+    """No pose was found that brings the volumes closer than they were."""
+
+
 class DependencyError(InputError, ImportError):
     """A package that this step needs is not installed."""
 

@@ -142,8 +142,8 @@ def scored_inputs(
         modalities: as `volumes_from_nodes` takes them.
 
     Returns:
-        The result, the sources, and what `align` must be told to see them as they were fused: the windows, color and
-        interpolation of the result's story, if it has one.
+        The result, the sources, and what `align` must be told to see them as they were fused: the windows, color,
+        interpolation and poses of the result's story, if it has one.
 
     Raises:
         DataError: if the fused node's values are not in [0, 1].
@@ -155,7 +155,7 @@ def scored_inputs(
         raise InputError("Fused volume to score", found="none", accepted="a volume", fix="Fuse the volumes first")
     fused = fused_from(volume_from_node(fused_node, "OTHER"))
     plan = json.loads(fused_node.GetAttribute(STORY) or "{}").get("plan", {})
-    kept = {name: plan[name] for name in ("windows", "color", "interpolation") if name in plan}
+    kept = {name: plan[name] for name in ("windows", "color", "interpolation", "poses") if name in plan}
     return fused, volumes_from_nodes(nodes, modalities), {**kept, "grid": fused.volume.grid}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import platform
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -16,15 +17,19 @@ from MedFusionLib.errors import DataError, ParameterError
 from MedFusionLib.harmonize import AUTOMATIC, align
 from MedFusionLib.harmonize.color import recolor
 from MedFusionLib.harmonize.grid import Spacing
+from MedFusionLib.harmonize.pose import Pose
 from MedFusionLib.registry import Method, find_method
 from MedFusionLib.slabs import Progress, Run, Sources, covariance
 from MedFusionLib.volume import Aligned, Fused, Grid, Volume
 
 if TYPE_CHECKING:
     import torch
+    from numpy.typing import ArrayLike
 
 _log = logging.getLogger("MedFusionLib")
 
+NONE = "none"
+REGISTRATIONS = (NONE, "rigid", "affine", "deformable")
 VOLUME, ALL_PLANES = "volume", "all"
 _NORMAL = {"sagittal": 0, "coronal": 1, "axial": 2}
 PLANES = (AUTOMATIC, VOLUME, *_NORMAL, ALL_PLANES)
@@ -36,12 +41,17 @@ slices agree; thicker slices one by one, since a neighborhood round in voxels wo
 _ALIGN_SHARE = 0.4
 """Of the progress bar, what aligning takes."""
 
+_REGISTER_SHARE = 0.8
+"""Of that part, what registering takes where it is asked for."""
+
 
 def fuse(
     volumes: Sequence[Volume],
     *,
     method: str = "laplacian",
     parameters: Mapping[str, Any] | None = None,
+    register: str = NONE,
+    poses: Sequence[Pose | ArrayLike | None] | None = None,
     reference: int = 0,
     spacing: Spacing = None,
     windows: Sequence[Sequence[float] | None] | None = None,
@@ -57,6 +67,8 @@ def fuse(
         volumes: the sources, in the order the method sees them.
         method: a name of `list_methods()`.
         parameters: the method's own, by name; the rest keep their defaults.
+        register: "none", or how the volumes are brought to the reference first: "rigid", "affine" or "deformable".
+        poses: where they lie already, as `harmonize.align` takes them; with `register`, where its search begins.
         reference: index of the volume whose grid is taken; this and the next four are `harmonize.align`'s.
         spacing: None for the reference's voxels, millimeters, or "finest".
         windows: (low, high) for each volume, in its unit.
@@ -67,15 +79,17 @@ def fuse(
         progress: called with (fraction 0..1, message), at least once a slab; raise `Cancelled` in it to stop.
 
     Returns:
-        The fused volume in [0, 1], its color rendering if there is color, and the story.
+        The fused volume in [0, 1], its color rendering if there is color, the story and the poses.
 
     Raises:
         InputError: its kinds say what is wrong with the volumes or the choices, before any long work starts.
         OutOfMemoryError: if not even the smallest slab fits.
     """
-    check_choices(method, parameters, plane, device)
-    aligned = align(
+    check_choices(method, parameters, plane, device, register)
+    aligned = bring_together(
         volumes,
+        register=register,
+        poses=poses,
         reference=reference,
         spacing=spacing,
         windows=windows,
@@ -91,6 +105,50 @@ def fuse(
         device=device,
         progress=part(progress, _ALIGN_SHARE, 1),
     )
+
+
+def bring_together(
+    volumes: Sequence[Volume],
+    *,
+    register: str = NONE,
+    poses: Sequence[Pose | ArrayLike | None] | None = None,
+    reference: int = 0,
+    progress: Progress | None = None,
+    **choices: Any,
+) -> Aligned:
+    """Register the volumes to the reference if asked to, then align them; each is interpolated once.
+
+    Args:
+        volumes: the sources.
+        register: "none", "rigid", "affine" or "deformable".
+        poses: as in `fuse`.
+        reference: index of the volume the others are brought to.
+        progress: as in `fuse`.
+        choices: the other ones of `harmonize.align`.
+
+    Raises:
+        RegistrationError: if a registration would make it worse; others as `registration.register` and `align`.
+    """
+    if register == NONE:
+        return align(volumes, poses=poses, reference=reference, progress=progress, **choices)
+    from MedFusionLib.registration import register_all
+
+    tell = part(progress, 0, _REGISTER_SHARE)
+    found = register_all(volumes, register, reference=reference, starts=poses, progress=tell)
+    aligned = align(
+        volumes,
+        poses=[None if each is None else each.pose for each in found],
+        reference=reference,
+        progress=part(progress, _REGISTER_SHARE, 1),
+        **choices,
+    )
+    plan = dict(aligned.story["plan"])
+    if "poses" not in plan:
+        # No matrix tells a deformation: the plan registers again, which gives the same.
+        plan |= {"register": register}
+    notes = [*(note for each in found if each for note in each.quality.notes), *aligned.story["notes"]]
+    told = [each and {"kind": each.kind, **asdict(each.quality)} for each in found]
+    return replace(aligned, story={**aligned.story, "plan": plan, "registration": told, "notes": notes})
 
 
 def fuse_aligned(
@@ -148,11 +206,11 @@ def fuse_aligned(
         "notes": [*aligned.story.get("notes", ()), *notes],
         "seconds": {**aligned.story.get("seconds", {}), "fuse": perf_counter() - start},
     }
-    return Fused(volume, _colored(volume, aligned), story)
+    return Fused(volume, _colored(volume, aligned), story, aligned.poses)
 
 
 def check_choices(
-    method: str, parameters: Mapping[str, Any] | None, plane: str, device: str
+    method: str, parameters: Mapping[str, Any] | None, plane: str, device: str, register: str = NONE
 ) -> tuple[Method, dict[str, Any], torch.device]:
     """The method, all of its parameters and the device, before any work starts.
 
@@ -164,6 +222,8 @@ def check_choices(
     able = [p for p in PLANES if p == AUTOMATIC or (3 if p == VOLUME else 2) in entry.dims]
     if plane not in able:
         raise ParameterError(f"Plane for {entry.title}", found=repr(plane), accepted=", ".join(able))
+    if register not in REGISTRATIONS:
+        raise ParameterError("Registration", found=repr(register), accepted=", ".join(REGISTRATIONS))
     return entry, chosen, find_device(device)
 
 

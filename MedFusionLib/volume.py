@@ -250,6 +250,7 @@ class Aligned:
         mask: (K, J, I) bool, the foreground: where any of them shows something.
         reference: index of the volume whose grid this is, and which is kept outside the foreground.
         chroma: (K, J, I, 2) float32 color differences (B - Y, R - Y) to carry into the result, or None if gray.
+        poses: one a volume, where the reference's points lie in it (`harmonize.pose.Pose`); None where it did not move.
         story: what was done to get here.
 
     Raises:
@@ -263,6 +264,7 @@ class Aligned:
     mask: np.ndarray
     reference: int = 0
     chroma: np.ndarray | None = None
+    poses: tuple[Any, ...] = ()
     story: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -311,11 +313,13 @@ class Fused:
         volume: (K, J, I) float32 in [0, 1], unit a.u.
         color: (K, J, I, 3) uint8 volume, or None if no source has color.
         story: sources and sha256, plan, method, parameters, versions, device, seconds, clipped share, notes.
+        poses: as the aligned sources had them.
     """
 
     volume: Volume
     color: Volume | None
     story: Mapping[str, Any]
+    poses: tuple[Any, ...] = ()
 
     @property
     def shown(self) -> Volume:

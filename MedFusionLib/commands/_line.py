@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from MedFusionLib.errors import ParameterError
 
 if TYPE_CHECKING:
+    from MedFusionLib.harmonize.pose import Pose
     from MedFusionLib.slabs import Progress
     from MedFusionLib.volume import Volume
 
@@ -20,6 +21,23 @@ if TYPE_CHECKING:
 def takes_windows(parser: argparse.ArgumentParser) -> None:
     """Let "-450,1050" be a value: argparse takes it for an option, its own test for negative numbers knows no comma."""
     parser._negative_number_matcher = re.compile(r"^-[\d.][\d.,eE+-]*$")
+
+
+def takes_transforms(parser: argparse.ArgumentParser, what: str) -> None:
+    """The flag `--transform`."""
+    parser.add_argument(
+        "--transform", nargs="+", metavar="T", help=f"for each volume a file (.tfm, .h5) or `none`: {what}"
+    )
+
+
+def transforms(given: Sequence[str] | None, count: int) -> list[Pose | None] | None:
+    """The poses of `--transform`: one for each volume, or for each but the first."""
+    if given is None:
+        return None
+    from MedFusionLib.harmonize.pose import load_pose
+
+    each = one_each("--transform", ["none", *given] if len(given) == count - 1 else given, count)
+    return [None if text in (None, "none") else load_pose(str(text)) for text in each]
 
 
 def loaded(paths: Sequence[Path], modalities: Sequence[str | None], progress: Progress | None) -> Iterator[Volume]:

@@ -10,7 +10,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from MedFusionLib.commands._line import loaded, one_each, progress_bar, takes_windows, window
+from MedFusionLib.commands._line import (
+    loaded,
+    one_each,
+    progress_bar,
+    takes_transforms,
+    takes_windows,
+    transforms,
+    window,
+)
 from MedFusionLib.errors import GeometryError
 from MedFusionLib.files.formats import PICTURES, suffix_of
 
@@ -26,6 +34,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     add("inputs", nargs="+", type=Path, metavar="VOLUME", help="the volumes it was made of")
     add("--modality", nargs="+", metavar="M", help="CT, MR, PET, SPECT or OTHER for each volume (DICOM knows its own)")
     add("--window", nargs="+", metavar="LOW,HIGH", help="intensity windows it was made with (`auto` for the default)")
+    takes_transforms(parser, "the transforms it was made with")
     add("--color", default="auto", metavar="TABLE", help="color table it was made with")
     add("--metrics", nargs="+", default=["panel"], metavar="NAME", help="panel (default), all, or names as vifp:min")
     add("--mask", default="mask", metavar="FILE", help="score where this volume is not 0; `whole` for the whole image")
@@ -56,6 +65,7 @@ def _evaluate(options: argparse.Namespace) -> None:
             volumes,
             windows=[window(text) for text in windows],
             color=options.color,
+            poses=transforms(options.transform, len(volumes)),
             grid=fused.volume.grid,
             progress=part(progress, 0.2, 0.4),
         )

@@ -3,12 +3,26 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from MedFusionLib.commands._line import loaded, numbers, one_each, print_paths, progress_bar, takes_windows, window
+from MedFusionLib.commands._line import (
+    loaded,
+    numbers,
+    one_each,
+    print_paths,
+    progress_bar,
+    takes_transforms,
+    takes_windows,
+    transforms,
+    window,
+)
 from MedFusionLib.errors import FileError, ParameterError
+
+if TYPE_CHECKING:
+    from MedFusionLib.volume import Aligned
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -19,6 +33,14 @@ def add(parser: argparse.ArgumentParser) -> None:
     add("--modality", nargs="+", metavar="M", help="CT, MR, PET, SPECT or OTHER for each volume (DICOM knows its own)")
     add("--method", default="laplacian", help="see `medfusion methods` (default: laplacian)")
     add("--set", nargs="+", action="extend", default=[], metavar="NAME=VALUE", help="parameters of the method")
+    add(
+        "--register",
+        default="none",
+        metavar="KIND",
+        help="align them first: rigid, affine or deformable (default: none)",
+    )
+    takes_transforms(parser, "where each volume lies already, or with --register where its search begins")
+    add("--save-transforms", type=Path, metavar="DIR", help="write the transforms found: .tfm, deformable ones .h5")
     add("--reference", type=int, default=1, metavar="N", help="the volume whose grid is taken, 1 = the first (default)")
     add("--spacing", nargs="+", metavar="MM", help="one or three numbers, or `finest` (default: the reference's)")
     add("--window", nargs="+", metavar="LOW,HIGH", help="intensity window for each volume, `auto` keeps the default")
@@ -33,26 +55,27 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def _fuse(options: argparse.Namespace) -> None:
-    from MedFusionLib.harmonize import align
-    from MedFusionLib.pipeline import check_choices, fuse_aligned, part
-    from MedFusionLib.present import montage, save_png
+    from MedFusionLib.matching import registration_picture
+    from MedFusionLib.pipeline import bring_together, check_choices, fuse_aligned, part
+    from MedFusionLib.present import montage, save_png, stacked
     from MedFusionLib.save import save_json, save_volume
 
     parameters = _pairs(options.set)
-    check_choices(options.method, parameters, options.plane, options.device)
+    check_choices(options.method, parameters, options.plane, options.device, options.register)
     _check_outputs(options)
     modalities = one_each("--modality", options.modality, len(options.inputs))
-    windows = one_each("--window", options.window, len(options.inputs))
+    poses = transforms(options.transform, len(options.inputs))
+    choices = {
+        "reference": options.reference - 1,
+        "spacing": _spacing(options.spacing),
+        "windows": [window(text) for text in one_each("--window", options.window, len(options.inputs))],
+        "color": options.color,
+        "interpolation": options.interpolation,
+    }
     with progress_bar(options.quiet) as progress:
         volumes = list(loaded(options.inputs, modalities, progress))
-        aligned = align(
-            volumes,
-            reference=options.reference - 1,
-            spacing=_spacing(options.spacing),
-            windows=[window(text) for text in windows],
-            color=options.color,
-            interpolation=options.interpolation,
-            progress=part(progress, 0.2, 0.5),
+        aligned = bring_together(
+            volumes, register=options.register, poses=poses, progress=part(progress, 0.2, 0.6), **choices
         )
         fused = fuse_aligned(
             aligned,
@@ -60,14 +83,31 @@ def _fuse(options: argparse.Namespace) -> None:
             parameters=parameters,
             plane=options.plane,
             device=options.device,
-            progress=part(progress, 0.5, 1),
+            progress=part(progress, 0.6, 1),
         )
     written = [save_volume(fused.shown, options.output)]
+    if options.save_transforms:
+        written += _save_transforms(aligned, options.save_transforms)
     if options.story:
         written.append(save_json(fused.story, options.story))
     if options.montage:
-        written.append(save_png(montage(aligned, fused), options.montage))
+        picture = montage(aligned, fused)
+        if any(aligned.poses):
+            picture = stacked([picture, registration_picture(volumes, aligned)])
+        written.append(save_png(picture, options.montage))
     print_paths(written, options.quiet)
+
+
+def _save_transforms(aligned: Aligned, folder: Path) -> list[Path]:
+    """Write each volume's pose as NUMBER-NAME.tfm, a deformable one as .h5; a volume that did not move has none."""
+    folder.mkdir(parents=True, exist_ok=True)
+    written = []
+    for number, (volume, pose) in enumerate(zip(aligned.volumes, aligned.poses, strict=True), 1):
+        if pose is not None:
+            name = re.sub(r"[^\w.-]+", "_", volume.label)
+            written.append(folder / f"{number}-{name}{'.h5' if pose.matrix is None else '.tfm'}")
+            pose.save(written[-1])
+    return written
 
 
 def _check_outputs(options: argparse.Namespace) -> None:
@@ -83,6 +123,8 @@ def _check_outputs(options: argparse.Namespace) -> None:
             raise FileError(f"Output {path}", found="an input or another output", fix="Choose another name")
         taken.add(path.resolve())
         check_folder(path)
+    if options.save_transforms:
+        check_folder(options.save_transforms / "1.tfm")
 
 
 def _pairs(texts: Sequence[str]) -> dict[str, str]:

@@ -2,7 +2,8 @@
 
     grid.py  ->  resample.py  ->  check.py  ->  normalize.py  ->  color.py, mask.py
 
-Registration will give `resample` its pose; nothing else here will change for it.
+A pose (pose.py), found by `MedFusionLib.registration` or read from a file, goes straight to `resample`: whatever it is
+made of, each voxel is interpolated once.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from time import perf_counter
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from MedFusionLib.errors import GeometryError, ParameterError
 from MedFusionLib.harmonize.check import misalignment, require_overlap
@@ -21,6 +23,7 @@ from MedFusionLib.harmonize.color import OWN_COLORS, TABLES, blended, chroma, co
 from MedFusionLib.harmonize.grid import Spacing, common_grid
 from MedFusionLib.harmonize.mask import foreground
 from MedFusionLib.harmonize.normalize import window_of
+from MedFusionLib.harmonize.pose import Pose, pose_of
 from MedFusionLib.harmonize.resample import INTERPOLATIONS, field_of_view, filled, resample
 from MedFusionLib.volume import LEVELS, Aligned, Grid, Volume, Window
 
@@ -40,6 +43,7 @@ def align(
     windows: Sequence[Sequence[float] | None] | None = None,
     color: str = AUTOMATIC,
     interpolation: str | None = None,
+    poses: Sequence[Pose | ArrayLike | None] | None = None,
     grid: Grid | None = None,
     progress: Callable[[float, str], None] | None = None,
 ) -> Aligned:
@@ -54,11 +58,13 @@ def align(
             came in color, "none" never does.
         interpolation: "linear", "bspline" or "nearest" for all; by default B-spline for PET and SPECT, whose large
             voxels would show facets, linear for the rest.
+        poses: one for each volume, None where it lies in its place: a `Pose`, or the (4, 4) matrix of one, reference
+            RAS mm -> that volume's RAS mm.
         grid: bring them to this grid instead, for example that of an image to compare with.
         progress: called with (fraction 0..1, message); raise `Cancelled` in it to stop.
 
     Raises:
-        GeometryError: fewer than two volumes, or a reference or spacing that cannot be.
+        GeometryError: fewer than two volumes, or a reference, a spacing or a pose that cannot be.
         NoOverlapError: if a volume shares no space with the reference.
         DataError: if a volume is constant.
         UnknownNameError: if there is no such color table.
@@ -67,14 +73,15 @@ def align(
     start, total = perf_counter(), len(volumes)
     chosen = _checked(volumes, windows, color, interpolation)
     grid = grid or common_grid(volumes, reference, spacing)
+    placed = _poses(poses, total, reference)
     arrays, fields, used, tints, tables = [], [], [], [], []
-    for number, (volume, window) in enumerate(zip(volumes, chosen, strict=True)):
+    for number, (volume, window, pose) in enumerate(zip(volumes, chosen, placed, strict=True)):
         _tell(progress, 0.7 * number / total, f"Placing {volume.label}")
-        field = field_of_view(volume, grid)
+        field = field_of_view(volume, grid, pose)
         require_overlap(volumes[reference], volume, field)
         _tell(progress, 0.7 * (number + 0.3) / total, f"Resampling {volume.label}")
         shown = _shown(volume, color)
-        array, actual, tint = _on_grid(shown, field, grid, window, interpolation)
+        array, actual, tint = _on_grid(shown, field, grid, window, interpolation, pose)
         arrays.append(array)
         fields.append(field)
         used.append(actual)
@@ -100,21 +107,35 @@ def align(
             "windows": [[window.low, window.high] for window in used],
             "color": color,
             "interpolation": interpolation,
+            **_told_poses(placed),
         },
         "notes": notes,
         "seconds": {"align": perf_counter() - start},
     }
     _tell(progress, 1.0, "Aligned")
-    placed = zip(arrays, volumes, strict=True)
+    on_grid = zip(arrays, volumes, strict=True)
     return Aligned(
-        volumes=tuple(Volume(array, grid, volume.modality, volume.name) for array, volume in placed),
+        volumes=tuple(Volume(array, grid, volume.modality, volume.name) for array, volume in on_grid),
         windows=tuple(used),
         fields=every,
         mask=mask,
         reference=int(reference),
         chroma=blended(tints) if tints else None,
+        poses=placed,
         story=story,
     )
+
+
+def unmoved(volume: Volume, grid: Grid, window: Window) -> np.ndarray:
+    """What `align` would make of a volume without a pose: (K, J, I) float32 in [0, 1], for comparing before with after.
+
+    Args:
+        volume: as it was given to `align`.
+        grid: of the aligned volumes.
+        window: that was used.
+    """
+    field = field_of_view(volume, grid)
+    return _on_grid(_shown(volume, NO_COLOR), field, grid, (window.low, window.high), None, None)[0]
 
 
 def _tell(progress: Callable[[float, str], None] | None, fraction: float, message: str) -> None:
@@ -139,6 +160,30 @@ def _checked(
     if len(windows) != len(volumes):
         raise GeometryError("Intensity windows", found=len(windows), accepted=f"one for each of {len(volumes)} volumes")
     return windows
+
+
+def _poses(poses: Sequence[Pose | ArrayLike | None] | None, count: int, reference: int) -> tuple[Pose | None, ...]:
+    """A pose or None for each volume."""
+    if poses is None:
+        return (None,) * count
+    if len(poses) != count:
+        raise GeometryError("Poses", found=len(poses), accepted=f"one for each of {count} volumes, None where it stays")
+    if poses[reference] is not None:
+        raise GeometryError(
+            "Pose of the reference",
+            found="a transform",
+            accepted="none: it lies where it lies, and the others are brought to it",
+            fix="Give the transform of the other volume, or choose another reference",
+        )
+    return tuple(None if pose is None else pose_of(pose) for pose in poses)
+
+
+def _told_poses(poses: Sequence[Pose | None]) -> dict[str, Any]:
+    """The poses as a plan can hold them: nothing if there is none, or one that no matrix tells."""
+    matrices = [np.eye(4) if pose is None else pose.matrix for pose in poses]
+    if not any(poses) or any(matrix is None for matrix in matrices):
+        return {}
+    return {"poses": [pose and np.asarray(matrix).tolist() for pose, matrix in zip(poses, matrices, strict=True)]}
 
 
 @dataclass(frozen=True)
@@ -172,19 +217,24 @@ def _shown(volume: Volume, color: str) -> _Shown:
 
 
 def _on_grid(
-    shown: _Shown, field: np.ndarray, grid: Grid, window: Sequence[float] | None, interpolation: str | None
+    shown: _Shown,
+    field: np.ndarray,
+    grid: Grid,
+    window: Sequence[float] | None,
+    interpolation: str | None,
+    pose: Pose | None,
 ) -> tuple[np.ndarray, Window, np.ndarray | None]:
     """The scalar in [0, 1] on the grid, its window, and its chroma there if it has color."""
     volume = shown.scalar
     method = interpolation or ("bspline" if volume.is_functional else "linear")
     used = window_of(volume, window)
-    array = used.apply(resample(filled(volume.array), volume.grid, grid, interpolation=method))
+    array = used.apply(resample(filled(volume.array), volume.grid, grid, interpolation=method, pose=pose))
     array[~field] = 0
     if shown.table:
         tint = chroma(colorize(array, shown.table))
     elif shown.carried is not None:
         planes = (shown.carried[..., n] for n in range(2))
-        tint = np.stack([resample(plane, volume.grid, grid, interpolation="linear") for plane in planes], -1)
+        tint = np.stack([resample(plane, volume.grid, grid, interpolation="linear", pose=pose) for plane in planes], -1)
     else:
         return array, used, None
     tint[~field] = 0

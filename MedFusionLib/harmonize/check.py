@@ -100,15 +100,20 @@ def _shared(a: np.ndarray, b: np.ndarray, inside: np.ndarray, shift: tuple[int, 
     here = tuple(slice(max(0, s), n + min(0, s)) for s, n in zip(shift, a.shape, strict=True))
     there = tuple(slice(max(0, -s), n + min(0, -s)) for s, n in zip(shift, a.shape, strict=True))
     both = inside[here] & inside[there]
-    bins = [np.minimum((image * _BINS).astype(np.intp), _BINS - 1) for image in (a[here][both], b[there][both])]
-    joint = np.bincount(bins[0] * _BINS + bins[1], minlength=_BINS**2).reshape(_BINS, _BINS).astype(float)
+    return shared_information(a[here][both], b[there][both], _BINS)
+
+
+def shared_information(a: np.ndarray, b: np.ndarray, bins: int) -> float:
+    """Normalized mutual information - 1 of two (N,) samples in [0, 1]: 0 if independent, 1 if one tells the other."""
+    levels = [np.minimum((image * bins).astype(np.intp), bins - 1) for image in (a, b)]
+    joint = np.bincount(levels[0] * bins + levels[1], minlength=bins**2).reshape(bins, bins).astype(float)
     if joint.sum() == 0:
         return 0.0
     joint /= joint.sum()
     rows, columns = joint.sum(1), joint.sum(0)
     together = _entropy(joint)
     # What independent images of this few voxels seem to share (Miller, Madow): without it noise looks informed.
-    chance = ((rows > 0).sum() - 1) * ((columns > 0).sum() - 1) / (2 * both.sum())
+    chance = ((rows > 0).sum() - 1) * ((columns > 0).sum() - 1) / (2 * len(a))
     return (_entropy(rows) + _entropy(columns) - together - chance) / together if together > 0 else 0.0
 
 

@@ -195,9 +195,11 @@ class TestPanelRun:
             "statusLabel",
             "methodComboBox",
             "colorComboBox",
+            "registerComboBox",
         ]
         panel.ui = SimpleNamespace(**{name: SimpleNamespace() for name in names})
         panel.ui.methodComboBox.currentData, panel.ui.colorComboBox.currentText = "laplacian", "auto"
+        panel.ui.registerComboBox.currentText = "none"
         panel._timer = SimpleNamespace(start=lambda: None, stop=lambda: None)
         panel._job, panel._resultID, panel._parameterReaders = None, None, {"levels": lambda: 2}
         panel._parameterNode = module.MedFusionParameterNode()

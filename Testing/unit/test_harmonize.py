@@ -12,6 +12,7 @@ from MedFusionLib.harmonize import align
 from MedFusionLib.harmonize.grid import common_grid
 from MedFusionLib.harmonize.mask import foreground
 from MedFusionLib.harmonize.normalize import CT_WINDOW, window_of
+from MedFusionLib.harmonize.pose import Pose
 from MedFusionLib.harmonize.resample import field_of_view, filled, resample
 from MedFusionLib.volume import Grid, Volume, Window, unit_of
 
@@ -67,9 +68,9 @@ def test_a_grid_resampled_onto_itself_is_not_touched():
 
 def test_a_pose_moves_the_source():
     grid = grid_of((20, 20, 20), (1, 1, 1))
-    pose = np.eye(4)
-    pose[:3, 3] = (3, -2, 1)  # the target's point p shows the source's p + (3, -2, 1)
-    values = resample(blob_on(grid, (12, 7, 10), 2), grid, grid, pose=pose)
+    move = np.eye(4)
+    move[:3, 3] = (3, -2, 1)  # the target's point p shows the source's p + (3, -2, 1)
+    values = resample(blob_on(grid, (12, 7, 10), 2), grid, grid, pose=Pose.from_matrix(move))
     np.testing.assert_allclose(values[3:-3, 3:-3, 3:-3], blob_on(grid, (9, 9, 9), 2)[3:-3, 3:-3, 3:-3], atol=1e-6)
 
 

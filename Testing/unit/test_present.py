@@ -10,7 +10,7 @@ from PIL import Image
 from scipy.ndimage import find_objects, label
 from scipy.spatial.transform import Rotation
 
-from MedFusionLib import present
+from MedFusionLib import _panels
 from MedFusionLib.errors import DataError, GeometryError, SaveError
 from MedFusionLib.harmonize.color import colorize
 from MedFusionLib.present import montage, save_png, sheet
@@ -108,13 +108,13 @@ def test_panels_are_true_to_the_spacing(axes):
     grid = grid_of(axes, shape, spacing)
     blue = marked(grid, np.zeros(shape, bool))
     sizes = [panel.shape[:2] for panel in color_panels(montage(*case(grid, color=blue)))]
-    scale = present.PANEL_PX / extent[1]
+    scale = _panels.PANEL_PX / extent[1]
     # The letters at the edges are not blue and bicubic edges fade: 2 pixels.
     assert np.abs(np.array(sizes) - scale * np.array([(200, 160), (120, 160), (120, 200)])).max() <= 2
 
 
 def test_a_wide_volume_does_not_make_a_huge_picture():
-    assert montage(*case(grid_of(shape=(4, 4, 400)))).width < 6 * 2 * present.PANEL_PX
+    assert montage(*case(grid_of(shape=(4, 4, 400)))).width < 6 * 2 * _panels.PANEL_PX
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,7 @@ def test_a_wide_volume_does_not_make_a_huge_picture():
 def test_a_single_slice_makes_one_row(axes, letters, written):
     picture = montage(*case(grid_of(axes, shape=(1, 40, 40))))
     assert "".join(text for text, *_ in written if len(text) == 1) == letters * 4
-    assert picture.height < 1.3 * present.PANEL_PX
+    assert picture.height < 1.3 * _panels.PANEL_PX
 
 
 @pytest.fixture
@@ -135,8 +135,8 @@ def written(monkeypatch) -> list[tuple[str, tuple[int, int], int]]:
         texts.append((text, place, width))
         original(strip, place, text, width, **style)
 
-    original = present._write
-    monkeypatch.setattr(present, "_write", spy)
+    original = _panels._write
+    monkeypatch.setattr(_panels, "_write", spy)
     return texts
 
 
@@ -158,23 +158,23 @@ def test_headers_name_modality_window_method_and_parameters(written):
 
 
 def test_headers_are_drawn():
-    band = np.asarray(montage(*case(grid_of())))[: present._GAP + 2 * present._LINE]
+    band = np.asarray(montage(*case(grid_of())))[: _panels._GAP + 2 * _panels._LINE]
     assert (band.max(2) > 128).sum() > 400
 
 
 def test_a_long_header_is_cut_to_its_column():
     aligned, fused = case(grid_of())
     long = Fused(fused.volume, None, {"method": "x" * 300, "parameters": {}})
-    band = np.asarray(montage(aligned, long))[: present._GAP + present._LINE]
-    assert band[:, -present._GAP + 2 :].max() == 0
+    band = np.asarray(montage(aligned, long))[: _panels._GAP + _panels._LINE]
+    assert band[:, -_panels._GAP + 2 :].max() == 0
 
 
 def test_functional_sources_and_the_overlay_are_in_heat_colors():
     aligned, fused = case(grid_of(), modalities=("MR", "PET"), values=(0.6, 0.3))
     picture = np.asarray(montage(aligned, fused)).astype(int)
-    width = (picture.shape[1] - present._GAP) // 4
+    width = (picture.shape[1] - _panels._GAP) // 4
     # Beside the letters and the position.
-    row, column = present._GAP + 2 * present._LINE + 100, present._GAP + (width - present._GAP) // 2 + 60
+    row, column = _panels._GAP + 2 * _panels._LINE + 100, _panels._GAP + (width - _panels._GAP) // 2 + 60
     heat = colorize(np.float32(0.3), "hot")
     expected = [np.full(3, 0.6), heat, 0.5 * heat + 0.3, np.full(3, 0.5)]
     found = [picture[row, column + number * width] / 255 for number in range(4)]
@@ -191,8 +191,8 @@ def test_heat_colors_are_those_of_the_result():
 def test_the_reference_is_half_of_the_overlay_of_three():
     choices = {"modalities": ("CT", "MR", "CT"), "values": (0.2, 0.8, 0.6), "reference": 1}
     picture = np.asarray(montage(*case(grid_of(), **choices))).astype(int)
-    width = (picture.shape[1] - present._GAP) // 5
-    row, column = present._GAP + 2 * present._LINE + 100, present._GAP + (width - present._GAP) // 2 + 60
+    width = (picture.shape[1] - _panels._GAP) // 5
+    row, column = _panels._GAP + 2 * _panels._LINE + 100, _panels._GAP + (width - _panels._GAP) // 2 + 60
     assert picture[row, column + 3 * width] / 255 == pytest.approx(0.5 * 0.8 + 0.5 * 0.4, abs=0.004)
 
 
@@ -263,7 +263,7 @@ def test_a_sheet_has_one_row_for_each_result(written):
     one, two = case(grid_of()), case(grid_of(), modalities=("MR", "PET"))
     picture = sheet([one, two])
     assert [text for text, *_ in written if "axial" in text or "coronal" in text] == ["axial  S 1 mm"] * 2
-    assert picture.height > 2 * present.PANEL_PX
+    assert picture.height > 2 * _panels.PANEL_PX
 
 
 def test_an_empty_sheet_is_an_error():
@@ -320,8 +320,8 @@ def test_a_painted_source_keeps_its_own_colors_and_gets_no_scale(written):
     painted = replace(aligned, chroma=tint)
     shown = Fused(fused.volume, None, {"sources": [{"table": None}, {"table": "own"}]})
     picture = np.asarray(montage(painted, shown)).astype(int)
-    width = (picture.shape[1] - present._GAP) // 4
-    row, column = present._GAP + 2 * present._LINE + 100, present._GAP + (width - present._GAP) // 2 + 60
+    width = (picture.shape[1] - _panels._GAP) // 4
+    row, column = _panels._GAP + 2 * _panels._LINE + 100, _panels._GAP + (width - _panels._GAP) // 2 + 60
     # R = Y - 0.1, B = Y + 0.2.
     assert picture[row, column + width][[0, 2]] / 255 == pytest.approx(np.array([0.2, 0.5]), abs=0.004)
     assert not any(text == "7.3 SUV" for text, *_ in written)  # the end of a bar
