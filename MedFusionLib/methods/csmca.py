@@ -62,7 +62,8 @@ def _parted(images, banks, rounds, progress):
     """Maps (N, M, H, W) of cartoon and texture: in turn, each dictionary explains what the other leaves."""
     import torch
 
-    from MedFusionLib.transforms.convolutional import decode, encode, shares
+    from MedFusionLib.transforms.convolutional import decode, encode
+    from MedFusionLib.transforms.progress import shares
 
     parts, maps = [torch.zeros_like(images), torch.zeros_like(images)], [images, images]
     for number in range(rounds):

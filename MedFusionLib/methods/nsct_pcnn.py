@@ -28,6 +28,7 @@ def nsct_pcnn(
     levels: Annotated[int, Range(1, 5, unit="levels")] = 4,
     directions: Annotated[str, Choice("2", "4", "8", "16")] = "16",
     low: Annotated[str, Choice("mean", "maximum", "energy")] = "energy",
+    progress=None,
 ):
     """Fuse (B, K, H, W) in [0, 1] into (B, 1, H, W).
 
@@ -41,6 +42,7 @@ def nsct_pcnn(
         levels: number of scales, each twice as coarse as the one before.
         directions: at the finest scale; half as many at the next two, a quarter below.
         low: what becomes of the low-pass band: the mean, the maximum, or weighted by local energy.
+        progress: told the share of the work that is done.
     """
     from MedFusionLib.transforms import nsct
     from MedFusionLib.transforms.activity import spatial_frequency
@@ -61,4 +63,5 @@ def nsct_pcnn(
         lambda band: low_pass(band, low, spatial_axes(band)),
         nsct.depths_of(levels, int(directions)),
         together=together(sources),
+        progress=progress,
     )

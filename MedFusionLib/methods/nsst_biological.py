@@ -27,6 +27,7 @@ def nsst_biological(
     levels: Annotated[int, Range(1, 5, unit="levels")] = 4,
     directions: Annotated[str, Choice("4", "8", "16", "32")] = "16",
     window: Annotated[str, Choice("literature", "sharp", "global")] = "literature",
+    progress=None,
 ):
     """Fuse (B, K, H, W) in [0, 1] into (B, 1, H, W).
 
@@ -43,6 +44,7 @@ def nsst_biological(
         directions: at the two finest scales; the coarser ones have half as many.
         window: the literature's short filters hardly part directions at coarse scales; sharp ones do; global ones are
             the sharpest, and ripple the furthest.
+        progress: told the share of the work that is done.
     """
     from MedFusionLib.transforms import nsst, swt
     from MedFusionLib.transforms.activity import spatial_frequency, texture_energy, weighted_modified_laplacian
@@ -81,4 +83,4 @@ def nsst_biological(
 
     high, low = (high_2019, low_2019) if preset == "2019" else (high_2021, low_2021)
     parts = nsst.directions_of(levels, int(directions))
-    return nsst.fuse(sources, high, low, parts, window, together=together(sources))
+    return nsst.fuse(sources, high, low, parts, window, together=together(sources), progress=progress)

@@ -31,6 +31,7 @@ def nsst_papcnn(
     window: Annotated[str, Choice("literature", "sharp", "global")] = "literature",
     low: Annotated[str, Choice("code", "paper", "energy", "mean")] = "code",
     ties: Annotated[str, Choice("magnitude", "first")] = "magnitude",
+    progress=None,
 ):
     """Fuse (B, K, H, W) in [0, 1] into (B, 1, H, W).
 
@@ -48,6 +49,7 @@ def nsst_papcnn(
             program or as in their paper; weighted by local energy; or the mean.
         ties: between neurons that fired as often, a third of them: the largest coefficient, or as published the first
             source's, which favors that source.
+        progress: told the share of the work that is done.
     """
     from MedFusionLib.transforms import nsst
     from MedFusionLib.transforms.activity import weighted_extended_laplacian, weighted_local_energy
@@ -71,4 +73,4 @@ def nsst_papcnn(
         return chosen_inside(bands, sources.shape[2:], MARGIN, decide)
 
     parts = nsst.directions_of(levels, int(directions))
-    return nsst.fuse(sources, join_high, join_low, parts, window, together=together(sources))
+    return nsst.fuse(sources, join_high, join_low, parts, window, together=together(sources), progress=progress)

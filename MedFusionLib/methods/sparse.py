@@ -14,7 +14,7 @@ from MedFusionLib.registry import method
     dims=(2,),
     sources=(2, None),
     reference="Yang, Li 2010, doi 10.1109/TIM.2009.2026612",
-    workspace=8.0,
+    workspace=16.0,
     keeps_lone=True,
 )
 def sparse(

@@ -9,10 +9,12 @@ frequency has a system of rank one, solved exactly by the Sherman-Morrison formu
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor
+
+from MedFusionLib.transforms.progress import Told, shares
 
 MODEL = "convolutional_dictionaries"
 """Where the learned filters are."""
@@ -27,8 +29,6 @@ _ADAPTING = 64
 _CACHE_VALUES, _DEVICE_VALUES = 2**18, 2**26
 """Values of maps that are worked on at once on a CPU and on an accelerator: few enough for the cache and the memory,
 enough to hide what each step costs besides arithmetic."""
-
-Told = Callable[[float], None]
 
 
 def spectra(filters: Tensor, shape: tuple[int, int]) -> Tensor:
@@ -226,11 +226,6 @@ def extended(x: Tensor, filters: Tensor) -> Tensor:
     for axis, least in ((x.ndim - 2, 2 * filters.shape[-2]), (x.ndim - 1, 2 * filters.shape[-1])):
         x = symmetric_pad(x, axis, 0, max(0, least - x.shape[axis]))
     return x
-
-
-def shares(progress: Told | None, start: int, count: int, many: int = 1) -> Told | None:
-    """Progress of `many` of `count` equal pieces of work from `start` on, told as progress of all of it."""
-    return progress and (lambda share: progress((start + many * share) / count))
 
 
 def _at_once(images: Tensor, filters: int) -> int:

@@ -16,6 +16,7 @@ from torch import Tensor
 from MedFusionLib.transforms import filterbank
 from MedFusionLib.transforms.filterbank import MARGIN, Bank, Rule, Scale
 from MedFusionLib.transforms.nonsubsampled import frequencies, g0, h0, pyramid
+from MedFusionLib.transforms.progress import Told
 
 DEPTHS = (4, 3, 3, 2)
 """Of each scale's tree, fine to coarse: 16, 8, 8 and 4 directions."""
@@ -108,10 +109,11 @@ def fuse(
     *,
     margin: int = MARGIN,
     together: int = 1,
+    progress: Told | None = None,
 ) -> Tensor:
     """Take (B, K, H, W) apart, join each band by `high` or `low`, rebuild (B, 1, H, W); see `filterbank.fuse`."""
     filters = bank(sources.shape[2:], depths, margin=margin, dtype=sources.dtype, device=sources.device)
-    return filterbank.fuse(sources, filters, high, low, margin=margin, together=together)
+    return filterbank.fuse(sources, filters, high, low, margin=margin, together=together, progress=progress)
 
 
 @lru_cache(maxsize=4)

@@ -16,6 +16,7 @@ from torch import Tensor
 from MedFusionLib.transforms import filterbank
 from MedFusionLib.transforms.filterbank import MARGIN, Bank, Rule, Scale
 from MedFusionLib.transforms.nonsubsampled import frequencies, pyramid
+from MedFusionLib.transforms.progress import Told
 
 DIRECTIONS = (16, 16, 8, 8)
 """Of each scale, fine to coarse: what the fusion literature uses."""
@@ -84,10 +85,11 @@ def fuse(
     *,
     margin: int = MARGIN,
     together: int = 1,
+    progress: Told | None = None,
 ) -> Tensor:
     """Take (B, K, H, W) apart, join each band by `high` or `low`, rebuild (B, 1, H, W); see `filterbank.fuse`."""
     filters = bank(sources.shape[2:], directions, window, margin=margin, dtype=sources.dtype, device=sources.device)
-    return filterbank.fuse(sources, filters, high, low, margin=margin, together=together)
+    return filterbank.fuse(sources, filters, high, low, margin=margin, together=together, progress=progress)
 
 
 def slope(rows: Tensor, columns: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ lattice meets the same tiles as the whole volume, and gives the same bits; memor
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 
 import torch
@@ -20,6 +20,7 @@ from MedFusionLib.transforms import filterbank
 from MedFusionLib.transforms.filterbank import Bank, Rule, Scale
 from MedFusionLib.transforms.nonsubsampled import frequencies, pyramid
 from MedFusionLib.transforms.nsst import bell
+from MedFusionLib.transforms.progress import Told, shares
 
 CORE, HALO = 64, 16
 """Voxels of a tile's own, and of its neighbors on either side, which hold all but 2e-4 of the filters' amplitude."""
@@ -34,7 +35,7 @@ def fuse(
     low: Rule,
     levels: int = 2,
     slopes: int = 2,
-    progress: Callable[[float], None] | None = None,
+    progress: Told | None = None,
 ) -> Tensor:
     """Join (B, K, D, H, W) into (B, 1, D, H, W), tile by tile and band by band.
 
@@ -44,7 +45,7 @@ def fuse(
         low: joins the low-pass band likewise.
         levels: number of scales.
         slopes: windows along each slope; 3 * slopes^2 directions.
-        progress: called with the share that is done, before each tile.
+        progress: told the share of the directions of all tiles that are joined.
     """
     fused = torch.zeros_like(sources[:, :1])
     cuts = [_cuts(count, fixed=axis == 0) for axis, count in enumerate(sources.shape[2:])]
@@ -52,12 +53,10 @@ def fuse(
     filters = bank(size, levels, slopes, sources.dtype, sources.device)
     tiles = list(itertools.product(*(starts for _, starts in cuts)))
     for number, starts in enumerate(tiles):
-        if progress:
-            progress(number / len(tiles))
         tile = sources
         for axis, (start, count) in enumerate(zip(starts, size, strict=True), 2):
             tile = _window(tile, axis, start - HALO, count)
-        joined = filterbank.fuse_extended(tile, filters, high, low)
+        joined = filterbank.fuse_extended(tile, filters, high, low, progress=shares(progress, number, len(tiles)))
         target = fused
         for axis, (start, (core, _)) in enumerate(zip(starts, cuts, strict=True), 2):
             count = min(core, sources.shape[axis] - start)

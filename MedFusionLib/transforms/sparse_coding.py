@@ -7,13 +7,13 @@ together, and no patch is looked at again.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import lru_cache
 
 import torch
 from torch import Tensor
 
 from MedFusionLib.transforms.patches import counts, extend, fold, places, unfold
+from MedFusionLib.transforms.progress import Told
 from MedFusionLib.transforms.rules import chosen, largest, low_pass
 from MedFusionLib.weights import find_model
 
@@ -122,7 +122,7 @@ def fuse_by_code(
     *,
     low: str = "energy",
     keep: bool = True,
-    progress: Callable[[float], None] | None = None,
+    progress: Told | None = None,
 ) -> Tensor:
     """Fuse (B, K, H, W) into (B, 1, H, W): of each patch the source whose code has the largest L1 norm.
 

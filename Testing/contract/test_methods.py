@@ -147,6 +147,23 @@ def test_gradients_flow_to_every_source(name, dims):
     assert (sources.grad.abs().amax(dim=tuple(range(2, 2 + dims))) > 0).all()
 
 
+@pytest.mark.parametrize(("name", "dims"), [case for case in CASES if "progress" in METHODS[case[0]].needs])
+def test_a_method_that_tells_its_progress_can_be_stopped_by_it(name, dims):
+    class StopError(Exception):
+        pass
+
+    def stop(share):
+        raise StopError
+
+    sources, told = images(SHAPES[dims]), []
+    METHODS[name].function(sources, progress=told.append)
+    assert len(told) > 1
+    assert told == sorted(told)
+    assert told[0] < told[-1] <= 1
+    with pytest.raises(StopError):
+        METHODS[name].function(sources, progress=stop)
+
+
 @pytest.mark.gpu
 @pytest.mark.parametrize(("name", "dims"), CASES)
 def test_a_second_run_on_the_gpu_gives_the_same_bits(name, dims):
