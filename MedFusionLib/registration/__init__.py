@@ -1,7 +1,8 @@
 """Registration: where the patient lies in the moving volume, found from the voxels.
 
-images.py  ->  views.py, starts.py  ->  climb.py, bend.py
-->  quality.py
+images.py  ->  views.py, starts.py (search)  ->  climb.py (rigid, affine)
+->  bend.py, lattice.py, information.py (deformable)
+->  checks.py, quality.py
 """
 
 from __future__ import annotations
@@ -13,36 +14,42 @@ from time import perf_counter
 import numpy as np
 from numpy.typing import ArrayLike
 
-from MedFusionLib.errors import GeometryError, ParameterError, RegistrationError
+from MedFusionLib.errors import GeometryError, ParameterError
 from MedFusionLib.harmonize.pose import Pose, pose_of
-from MedFusionLib.registration.bend import bend
+from MedFusionLib.registration.bend import Mesh, Stiffness, bend
+from MedFusionLib.registration.checks import doubts, nothing_shared, refuse_worse, require_one_unit
 from MedFusionLib.registration.climb import AFFINE, RIGID, Level, Watch, climb
-from MedFusionLib.registration.images import Frames, Pair, seen
+from MedFusionLib.registration.frames import Frames
+from MedFusionLib.registration.images import Pair, seen
 from MedFusionLib.registration.quality import Quality, movement
-from MedFusionLib.registration.starts import GIVEN, Start, mirrored_score, search
+from MedFusionLib.registration.starts import GIVEN, Start, search
 from MedFusionLib.registration.views import Views
 from MedFusionLib.volume import Grid, Volume
 
 DEFORMABLE = "deformable"
 KINDS = (RIGID, AFFINE, DEFORMABLE)
 
-_COARSEST = {3: (8.0, 24), 2: (8.0, 64)}
-"""Voxels of the search: at most so many mm, and so many along the smaller field of view at the least, for D = 3, 2."""
+_COARSEST, _FEWEST = 8.0, {2: 64, 3: 24}
+"""Voxels of the search: at most so many mm, and so many along the smaller field of view at the least."""
+
+_SAMPLES = (15_000, 30_000)
+"""Voxels compared on the coarse and on the fine level of the climb; places compared by `fine` views."""
 
 _CONTENDERS = 3
 """Starts that are climbed from on the first level before one is chosen."""
 
-_WORSE = 0.98
-"""A score that falls below this share of what it was has become worse; less is the noise of sampling."""
+_MESHES = {2: (16.0, 8.0), 3: (8.0, 4.0)}
+"""Between the control points, coarse to fine, in voxels of the search."""
 
-_CLOSE = 0.95
-"""A second pose this near in score makes the first one doubtful."""
+_STIFFNESS = {2: Stiffness(1.0, 1.0), 3: Stiffness(0.3, 0.2)}
+"""Chosen on the phantom (3-D) and on training slices (2-D), which tell less for each control point."""
 
-_MIRRORED = 1.1
-"""A mirrored reference that scores this many times better is told: heads are nearly symmetric, images are noisy."""
+_STIFFER = 10.0
+"""If space folded, the deformation is sought once more, so many times as stiff."""
 
-_SCALE = 5.0
-"""Objects that differ this many times in size along every axis are not in the same unit."""
+
+_ASTRAY = 2.0
+"""Voxels of the coarser image between the pose and the inverse of that with the roles exchanged: more is told."""
 
 
 @dataclass(frozen=True)
@@ -76,9 +83,9 @@ def register(
     there to the optimum of Mattes mutual information. Two single slices are registered in their plane.
 
     Args:
-        reference: the volume whose grid the others will be brought to.
+        reference: the volume to whose grid the other will be brought.
         moving: the other.
-        kind: "rigid" (6 numbers), "affine" (12) or "deformable" (affine, then B-splines).
+        kind: "rigid" (6 numbers), "affine" (12) or "deformable" (rigid, then B-splines).
         start: a linear pose to climb from instead of searching.
         seed: of the sampling; the same input and seed give the same pose.
         mask: (K, J, I) bool on the reference's grid, the voxels to compare.
@@ -87,8 +94,8 @@ def register(
 
     Raises:
         ParameterError: if there is no such kind.
-        GeometryError: one slice against a volume, slices of different planes, sizes in different units, a start that
-            is not linear.
+        GeometryError: one slice against a volume, slices of different planes, sizes in different units, a mask of
+            another shape, a start that is not linear.
         DataError: if a volume is constant.
         RegistrationError: if nothing is shared at any pose, or if the pose found is worse than the one given.
     """
@@ -99,42 +106,45 @@ def register(
     frames = Frames.of(reference.grid, moving.grid)
     mm, levels = _resolutions(reference.grid, moving.grid, frames.dimension)
     pair = Pair(frames, seen(reference, levels[-1].mm, mask), seen(moving, levels[-1].mm))
-    views, fine = Views(pair, mm, seed=seed), Views(pair, levels[0].mm, points=12_000, seed=seed)
-    _same_unit(reference, moving, views)
+    views, fine = Views(pair, mm, seed=seed), Views(pair, levels[0].mm, points=_SAMPLES[0], seed=seed)
+    require_one_unit(reference, moving, views)
     given = np.eye(frames.dimension + 1) if start is None else _lowered(start, frames)
     watch.part(0.02, 0.25)
     if start is None:
-        starts, tried = search(views, mm, lambda share: watch.tell(share, "Searching for the patient"))
+        starts, tried = search(views, lambda share: watch.tell(share, "Searching for the patient"))
     else:
         starts, tried = [Start(given, views.score(given), GIVEN)], 1
     if not starts:
-        _nothing_shared(reference, moving)
-    watch.part(0.25, 0.4)
-    found = _best(pair, starts, levels[:1], fine, seed, watch)
-    watch.part(0.4, 0.6 if kind == DEFORMABLE else 0.85)
-    matrix = max(climb(pair, found, RIGID, levels[1:] or levels, seed, watch), found, key=fine.score)
-    if kind != RIGID:
-        matrix = climb(pair, matrix, AFFINE, levels, seed, watch)
-    before, after = fine.compared(given), fine.compared(matrix)
-    _refuse_worse(reference, moving, before, after)
-    watch.part(0.85, 0.97)
-    back = np.linalg.inv(
-        climb(pair.swapped, np.linalg.inv(matrix), kind if kind == RIGID else AFFINE, levels[-1:], seed + 7, watch)
-    )
+        nothing_shared(reference, moving)
+    matrix, back = _linear(pair, fine, starts, kind, levels, seed, watch)
     pose = Pose.from_matrix(frames.lifted(matrix))
-    overlap, displacement, bent, folding = movement(pose, reference.grid, moving.grid)
+    before, after = fine.compared(given), fine.compared(matrix)
+    refuse_worse(reference, moving, before, after)
+    if kind == DEFORMABLE:
+        pose, bent = _bent(pair, fine, matrix, mm, levels, (reference.grid, moving.grid), watch)
+        refuse_worse(reference, moving, after, bent)
+        after = bent
+    overlap, displacement, bend_mm, folding = movement(pose, reference.grid, moving.grid)
+    notes = [*doubts(reference, moving, views, frames, matrix, starts, bool(before[1]))]
+    astray = fine.apart(matrix, back)
+    if astray > _ASTRAY * levels[-1].mm:
+        notes.append(
+            f"The way back from {moving.label} ends {astray:.0f} mm off: the pose is doubtful, look at the result"
+        )
+    if folding:
+        notes.append(f"Space folds in {folding:.2%} of the field of view: trust affine more there")
     quality = Quality(
         nmi_before=before[0] if before[1] else None,
         nmi_after=after[0],
         overlap=overlap,
-        inverse_mm=views.apart(matrix, back),
+        inverse_mm=astray,
         displacement_mm=displacement,
-        bend_mm=bent,
+        bend_mm=bend_mm,
         folding=folding,
         seconds=perf_counter() - begun,
         iterations=watch.iterations,
         starts=tried,
-        notes=tuple(_notes(reference, moving, views, matrix, mm, starts, before, frames)),
+        notes=tuple(notes),
     )
     watch.part(0, 1)
     watch.tell(1.0, "Registered")
@@ -142,32 +152,17 @@ def register(
 
 
 def _resolutions(reference: Grid, moving: Grid, dimension: int) -> tuple[float, list[Level]]:
-    """Edge of the search's voxels and the levels of the climb, down to the voxels of the coarser image."""
+    """Edge of the search's voxels, and the levels of the climb down to the coarser image's own voxels."""
     edges, extents = [], []
     for grid in (reference, moving):
         steps, counts = np.array(grid.spacing[:dimension]), np.array(grid.shape[::-1][:dimension])
         edges.append(float(steps.prod() ** (1 / dimension)))
         extents.append(float((steps * counts).prod() ** (1 / dimension)))
-    most, count = _COARSEST[dimension]
-    mm = max(min(most, min(extents) / count), max(edges))
-    finest = max(max(edges), mm / 4)
-    levels = [Level(finest, 30_000)]
-    if finest < 0.75 * mm / 2:
-        levels.insert(0, Level(mm / 2, 15_000))
-    return mm, levels
-
-
-def _same_unit(reference: Volume, moving: Volume, views: Views) -> None:
-    (_, one), (_, other) = views.objects
-    ratio = other / np.maximum(one, 1e-9)
-    if ratio.min() > _SCALE or ratio.max() < 1 / _SCALE:
-        sizes = [f"{4 * extent.mean():.0f} mm" for extent in (one, other)]
-        raise GeometryError(
-            f"Registration of {moving.label} to {reference.label}",
-            found=f"an object about {sizes[1]} across and one about {sizes[0]}",
-            accepted="images of one patient in millimeters",
-            fix="Check the voxel spacing: one file may be in centimeters or micrometers",
-        )
+    mm = max(min(_COARSEST, min(extents) / _FEWEST[dimension]), *edges)
+    finest = max(*edges, mm / 4)
+    levels = [Level(finest, _SAMPLES[1])]
+    # A first level that is hardly coarser would only take time.
+    return mm, [Level(mm / 2, _SAMPLES[0]), *levels] if finest < 0.75 * mm / 2 else levels
 
 
 def _lowered(start: Pose, frames: Frames) -> np.ndarray:
@@ -178,53 +173,60 @@ def _lowered(start: Pose, frames: Frames) -> np.ndarray:
     return frames.lowered(start.matrix)
 
 
-def _nothing_shared(reference: Volume, moving: Volume) -> None:
-    raise RegistrationError(
-        f"Registration of {moving.label} to {reference.label}",
-        found="no pose at which they share anything",
-        accepted="two images of one part of one patient",
-        fix="Check that they belong together",
-    )
+def _linear(
+    pair: Pair, fine: Views, starts: list[Start], kind: str, levels: list[Level], seed: int, watch: Watch
+) -> tuple[np.ndarray, np.ndarray]:
+    """The best rigid or affine pose, and the inverse of the one found with the roles exchanged."""
+    searched, end = 0.25, 0.5 if kind == DEFORMABLE else 0.95
+    contest, refined = searched + 0.4 * (end - searched), searched + 0.85 * (end - searched)
+    watch.part(searched, contest)
+    matrix = _contest(pair, fine, starts, levels[:1], seed, watch)
+    watch.part(contest, refined)
+    steps = [(RIGID, levels[1:] or levels), *([(AFFINE, levels)] if kind == AFFINE else [])]
+    for step, of_step in steps:
+        # Mattes' metric looks at a fixed part of the overlap; where that misleads it, what was reached stays.
+        matrix = max(climb(pair, matrix, step, of_step, seed, watch), matrix, key=fine.score)
+    watch.part(refined, end)
+    last = AFFINE if kind == AFFINE else RIGID
+    back = climb(pair.swapped, np.linalg.inv(matrix), last, levels[-1:], seed + 1, watch)
+    return matrix, np.linalg.inv(back)
 
 
-def _best(pair: Pair, starts: list[Start], levels: list[Level], fine: Views, seed: int, watch: Watch) -> np.ndarray:
-    """Climb one level from the best starts: what scores best then."""
+def _contest(pair: Pair, fine: Views, starts: list[Start], levels: list[Level], seed: int, watch: Watch) -> np.ndarray:
+    """What scores best after one level of climbing from each of the best starts."""
     contenders = starts[:_CONTENDERS]
-    begin, end = watch.start, watch.stop
-    reached = []
+    begin, length = watch.start, (watch.stop - watch.start) / len(contenders)
+    reached = [contenders[0].matrix]
     for number, each in enumerate(contenders):
-        watch.part(*(begin + (end - begin) * np.array([number, number + 1]) / len(contenders)))
+        watch.part(begin + number * length, begin + (number + 1) * length)
         reached.append(climb(pair, each.matrix, RIGID, levels, seed, watch))
-    return max([*reached, contenders[0].matrix], key=fine.score)
+    return max(reached, key=fine.score)
 
 
-def _refuse_worse(reference: Volume, moving: Volume, before: tuple[float, float], after: tuple[float, float]) -> None:
-    if after[0] * after[1] < _WORSE * before[0] * before[1]:
-        raise RegistrationError(
-            f"Registration of {moving.label} to {reference.label}",
-            found=f"shared information {after[0]:.3f} on {after[1]:.0%} overlap, before {before[0]:.3f} on {before[1]:.0%}",
-            accepted="a pose that brings them closer",
-            fix="They may be aligned already: fuse without registration, or give a start",
-        )
+def _bent(
+    pair: Pair,
+    fine: Views,
+    matrix: np.ndarray,
+    mm: float,
+    levels: list[Level],
+    grids: tuple[Grid, Grid],
+    watch: Watch,
+) -> tuple[Pose, tuple[float, float]]:
+    """The deformable pose, and what is shared there on how much overlap."""
+    import SimpleITK as sitk
 
-
-def _notes(reference, moving, views, matrix, mm, starts, before, frames):
-    notes = []
-    if not before[1]:
-        notes.append(
-            f"{moving.label} did not overlap {reference.label} as it was given; the search brought them together"
-        )
-    if len(starts) > 1 and starts[1].score > _CLOSE * starts[0].score:
-        far = views.apart(starts[0].matrix, starts[1].matrix)
-        notes.append(f"Another pose, {far:.0f} mm away, fits nearly as well: look at the result")
-    axis = np.linalg.inv(frames.reference)[: frames.dimension, 0]
-    if np.linalg.norm(axis) > 0.7:
-        ratio = mirrored_score(views, matrix, axis / np.linalg.norm(axis), mm) / max(views.score(matrix), 1e-9)
-        if ratio > _MIRRORED:
-            notes.append(
-                f"{moving.label} fits {ratio:.1f} times better when mirrored left to right: check the side marks of both"
-            )
-    return notes
+    d, frames = pair.frames.dimension, pair.frames
+    meshes = [Mesh(share * mm, levels[0].mm) for share in _MESHES[d]]
+    stiffness, linear = _STIFFNESS[d], Pose.from_matrix(frames.lifted(matrix)).transform
+    for attempt in range(2):
+        watch.part(0.5 + 0.3 * attempt, 0.8 + 0.15 * attempt)
+        lattice, coefficients = bend(pair, matrix, meshes, stiffness, watch)
+        spline = lattice.transform(coefficients, frames.reference)
+        pose = Pose(sitk.CompositeTransform([linear, spline]))
+        if not movement(pose, *grids)[3]:
+            break
+        stiffness = Stiffness(_STIFFER * stiffness.bending, _STIFFER * stiffness.stretching)
+    return pose, fine.compared(matrix, frames.warped(spline, fine.points))
 
 
 def register_all(

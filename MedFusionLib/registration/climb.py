@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from MedFusionLib.registration.images import OBJECT, Pair
+from MedFusionLib.registration.images import OBJECT, Pair, smooth
 
 RIGID, AFFINE = "rigid", "affine"
 
@@ -140,28 +140,25 @@ def prepared(pair: Pair, matrix: np.ndarray, level: Level, seed: int) -> tuple[A
     small = Pair(pair.frames, pair.fixed.coarse(level.mm), pair.moving.coarse(level.mm))
     frames = (pair.frames.reference, pair.frames.moving)
     common = small.common(matrix, _MARGIN * level.mm)
-    counted = replace(small.fixed, mask=common if small.fixed.mask is None else common & small.fixed.mask)
+    if small.fixed.mask is not None:
+        common &= small.fixed.mask
+    counted = replace(small.fixed, mask=common)
     images = [
-        replace(image, values=_smooth(image.values)).itk(frame, d)
+        replace(image, values=smooth(image.values)).itk(frame, d)
         for image, frame in zip((small.fixed, small.moving), frames, strict=True)
     ]
     method.SetMetricFixedMask(counted.itk_mask(frames[0], d))
     if small.moving.mask is not None:
         method.SetMetricMovingMask(small.moving.itk_mask(frames[1], d))
+    # Sums of several threads are rounded in any order: with one, a run can be repeated, and so few voxels need no more.
+    method.SetNumberOfThreads(1)
     method.SetMetricAsMattesMutualInformation(_BINS)
     method.SetInterpolator(sitk.sitkLinear)
     method.SetMetricSamplingStrategy(method.RANDOM)
-    method.SetMetricSamplingPercentage(min(1.0, level.samples / max(1, int(counted.mask.sum()))), seed + 1)
+    method.SetMetricSamplingPercentage(min(1.0, level.samples / max(1, int(common.sum()))), seed + 1)
     method.SetMetricUseFixedImageGradientFilter(False)
     method.SetMetricUseMovingImageGradientFilter(True)
     return images[0], images[1], method
-
-
-def _smooth(image: np.ndarray) -> np.ndarray:
-    """Half a voxel of blur: the steps of linear interpolation between sharp voxels are local optima."""
-    from scipy.ndimage import gaussian_filter
-
-    return gaussian_filter(image, 0.5 * (np.array(image.shape) > 1), mode="nearest")
 
 
 def _middle(fixed: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -182,6 +179,7 @@ def linear(kind: str, matrix: np.ndarray, center: np.ndarray) -> Any:
     import SimpleITK as sitk
 
     d = len(center)
+    transform: Any
     if kind == AFFINE:
         transform = sitk.AffineTransform(d)
     else:

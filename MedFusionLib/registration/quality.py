@@ -60,7 +60,7 @@ def movement(pose: Pose, reference: Grid, moving: Grid) -> tuple[float, float, f
     small = thinned(reference)
     places = _places(small)
     there = pose.points(places)
-    inside = _inside(there, moving)
+    inside = inside_of(there, moving)
     if not inside.any():
         return 0.0, 0.0, 0.0, 0.0
     way = there - places
@@ -100,8 +100,9 @@ def _places(grid: Grid) -> np.ndarray:
     return (grid.affine[:3, :3] @ index + grid.affine[:3, 3:]).T
 
 
-def _inside(points: np.ndarray, grid: Grid) -> np.ndarray:
+def inside_of(points: np.ndarray, grid: Grid) -> np.ndarray:
+    """(N,) bool: which (N, 3) RAS mm points lie in the voxels of a grid."""
     index = np.linalg.solve(grid.affine[:3, :3], points.T - grid.affine[:3, 3:])
     # Half a voxel beyond the outer centers, and the thickness of a single slice whatever is told of it.
     limits = np.array(grid.shape[::-1])[:, None] - 0.5
-    return ((index >= -0.5) & (index <= limits)).all(0)
+    return np.all((index >= -0.5) & (index <= limits), axis=0)

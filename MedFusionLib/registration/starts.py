@@ -43,7 +43,7 @@ class Start:
     origin: str
 
 
-def search(views: Views, mm: float, tell: Callable[[float], None]) -> tuple[list[Start], int]:
+def search(views: Views, tell: Callable[[float], None]) -> tuple[list[Start], int]:
     """The poses worth climbing from, the best first, no two alike; and how many were refined.
 
     The given position, one that puts field of view on field of view and one that puts object on object are each
@@ -51,7 +51,6 @@ def search(views: Views, mm: float, tell: Callable[[float], None]) -> tuple[list
 
     Args:
         views: the images.
-        mm: edge of their voxels.
         tell: told the share of the work that is done.
     """
     d, center = views.dimension, views.objects[0][0]
@@ -74,9 +73,9 @@ def search(views: Views, mm: float, tell: Callable[[float], None]) -> tuple[list
     found = []
     for number, n in enumerate(chosen):
         tell(0.3 + 0.7 * number / len(chosen))
-        pose, score = climbed(views, center, tried[n][0], scores[n], mm / _VOXEL)
+        pose, score = climbed(views, center, tried[n][0], scores[n])
         found.append(Start(turned(pose, center), score, tried[n][1]))
-    return _distinct(sorted(found, key=lambda each: -each.score), views, 2 * mm), len(chosen)
+    return _distinct(sorted(found, key=lambda each: -each.score), views, 2 * views.mm), len(chosen)
 
 
 def turned(pose: np.ndarray, center: np.ndarray) -> np.ndarray:
@@ -96,7 +95,6 @@ def climbed(
     center: np.ndarray,
     pose: np.ndarray,
     score: float,
-    scale: float,
     first: np.ndarray | None = None,
 ) -> tuple[np.ndarray, float]:
     """Climb from a pose (degrees, then mm) with shrinking steps along its parameters: (pose, score).
@@ -106,12 +104,11 @@ def climbed(
         center: (D,) of the turns.
         pose: where to begin.
         score: there.
-        scale: of the steps.
         first: (D + 1, D + 1) applied to the reference's points before the pose, for example a mirror.
     """
     d, before_all = len(center), np.eye(len(center) + 1) if first is None else first
     for mm, degrees in _STEPS:
-        steps = np.diag([degrees] * (len(pose) - d) + [scale * mm] * d)
+        steps = np.diag([degrees] * (len(pose) - d) + [mm * views.mm / _VOXEL] * d)
         for _ in range(_MOST_ROUNDS):
             before = score
             for step in (*steps, *-steps):
@@ -123,14 +120,13 @@ def climbed(
     return pose, score
 
 
-def mirrored_score(views: Views, matrix: np.ndarray, axis: np.ndarray, mm: float) -> float:
+def mirrored_score(views: Views, matrix: np.ndarray, axis: np.ndarray) -> float:
     """The score of the best pose near by if the reference were mirrored across a plane through its object.
 
     Args:
         views: the images.
         matrix: (D + 1, D + 1) the pose found.
         axis: (D,) unit vector across the plane: the patient's left-right.
-        mm: edge of the voxels.
     """
     center = views.objects[0][0]
     d, mirror = len(center), np.eye(len(center) + 1)
@@ -139,7 +135,7 @@ def mirrored_score(views: Views, matrix: np.ndarray, axis: np.ndarray, mm: float
     still = np.zeros(3 * d - 3)
     before = matrix @ mirror
     there = (matrix @ np.r_[center, 1])[:-1]
-    return climbed(views, there, still, views.score(before), mm / _VOXEL, before)[1]
+    return climbed(views, there, still, views.score(before), before)[1]
 
 
 def _distinct(found: list[Start], views: Views, near: float) -> list[Start]:

@@ -7,7 +7,8 @@ from functools import cached_property
 import numpy as np
 
 from MedFusionLib.harmonize.check import shared_information
-from MedFusionLib.registration.images import OBJECT, Pair, frame_affine
+from MedFusionLib.registration.frames import frame_affine
+from MedFusionLib.registration.images import OBJECT, Pair, flat
 
 _POINTS = 6000
 _BINS = 24
@@ -29,24 +30,21 @@ class Views:
     """
 
     def __init__(self, pair: Pair, mm: float, *, points: int = _POINTS, seed: int = 0):
-        self.dimension = pair.frames.dimension
+        self.dimension, self.mm = pair.frames.dimension, mm
         fixed, moving = pair.fixed.coarse(mm), pair.moving.coarse(mm)
         self.to_fixed = frame_affine(fixed.grid, pair.frames.reference, self.dimension)
         self.to_moving = frame_affine(moving.grid, pair.frames.moving, self.dimension)
         self._from_moving = np.linalg.inv(self.to_moving)
-        self.fixed, self.moving = self._flat(fixed.values), self._flat(moving.values)
-        self._moving_mask = None if moving.mask is None else self._flat(moving.mask)
-        index = np.argwhere(np.ones(self.fixed.shape, bool) if fixed.mask is None else self._flat(fixed.mask))
+        self.fixed, self.moving = flat(fixed.values, self.dimension), flat(moving.values, self.dimension)
+        self._moving_mask = None if moving.mask is None else flat(moving.mask, self.dimension)
+        index = np.argwhere(np.ones(self.fixed.shape, bool) if fixed.mask is None else flat(fixed.mask, self.dimension))
         rng = np.random.default_rng(seed)
         if len(index) > points:
             index = index[np.sort(rng.choice(len(index), points, replace=False))]
         # Off the voxel centers: else poses that put voxel on voxel would be favored for their sharpness.
-        index = index + rng.uniform(-0.5, 0.5, index.shape) * (np.array(self.fixed.shape) > 1)
-        self._values = _sampled(self.fixed, index.T)
-        self.points = index[:, ::-1] @ self.to_fixed[:-1, :-1].T + self.to_fixed[:-1, -1]
-
-    def _flat(self, array: np.ndarray) -> np.ndarray:
-        return array if self.dimension == 3 else array[0]
+        places = index + rng.uniform(-0.5, 0.5, index.shape) * (np.array(self.fixed.shape) > 1)
+        self._values = _sampled(self.fixed, places.T)
+        self.points = places[:, ::-1] @ self.to_fixed[:-1, :-1].T + self.to_fixed[:-1, -1]
 
     def shared(self, matrix: np.ndarray) -> float:
         """Normalized mutual information - 1 at a (D + 1, D + 1) pose; 0 where too little overlaps."""
@@ -60,10 +58,15 @@ class Views:
         shared, overlap = self.compared(matrix)
         return shared * overlap
 
-    def compared(self, matrix: np.ndarray) -> tuple[float, float]:
-        """(normalized mutual information - 1, share of the largest possible overlap)."""
+    def compared(self, matrix: np.ndarray, points: np.ndarray | None = None) -> tuple[float, float]:
+        """(normalized mutual information - 1, share of the largest possible overlap).
+
+        Args:
+            matrix: (D + 1, D + 1) pose.
+            points: where a deformation puts `self.points` before the pose is applied.
+        """
         step = self._from_moving @ matrix
-        places = (self.points @ step[:-1, :-1].T + step[:-1, -1]).T[::-1]
+        places = ((self.points if points is None else points) @ step[:-1, :-1].T + step[:-1, -1]).T[::-1]
         inside = ((places >= -0.5) & (places <= np.array(self.moving.shape)[:, None] - 0.5)).all(0)
         if self._moving_mask is not None:
             nearest = np.rint(places[:, inside]).astype(np.intp).clip(0)
@@ -73,7 +76,7 @@ class Views:
         if count < _FEWEST or of_object < self._least:
             return 0.0, 0.0
         shared = shared_information(self._values[inside], _sampled(self.moving, places[:, inside]), _BINS)
-        return max(0.0, shared), min(1.0, count / (len(inside) * self._most))
+        return max(0.0, float(shared)), float(min(1.0, count / (len(inside) * self._most)))
 
     @cached_property
     def _least(self) -> float:
