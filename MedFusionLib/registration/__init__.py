@@ -48,10 +48,6 @@ _STIFFER = 10.0
 """If space folded, the deformation is sought once more, so many times as stiff."""
 
 
-_ASTRAY = 2.0
-"""Voxels of the coarser image between the pose and the inverse of that with the roles exchanged: more is told."""
-
-
 @dataclass(frozen=True)
 class Registration:
     """What was found.
@@ -125,19 +121,15 @@ def register(
         refuse_worse(reference, moving, after, bent)
         after = bent
     overlap, displacement, bend_mm, folding = movement(pose, reference.grid, moving.grid)
-    notes = [*doubts(reference, moving, views, frames, matrix, starts, bool(before[1]))]
-    astray = fine.apart(matrix, back)
-    if astray > _ASTRAY * levels[-1].mm:
-        notes.append(
-            f"The way back from {moving.label} ends {astray:.0f} mm off: the pose is doubtful, look at the result"
-        )
+    inverse = fine.apart(matrix, back)
+    notes = [*doubts(reference, moving, views, frames, matrix, starts, bool(before[1]), inverse, levels[-1].mm)]
     if folding:
         notes.append(f"Space folds in {folding:.2%} of the field of view: trust affine more there")
     quality = Quality(
         nmi_before=before[0] if before[1] else None,
         nmi_after=after[0],
         overlap=overlap,
-        inverse_mm=astray,
+        inverse_mm=inverse,
         displacement_mm=displacement,
         bend_mm=bend_mm,
         folding=folding,

@@ -19,6 +19,9 @@ _WORSE = 0.98
 _CLOSE = 0.95
 """A second pose this near in score makes the first one doubtful."""
 
+_INCONSISTENT = 2.0
+"""Voxels between the two ways round from which the optimum is no clear one."""
+
 _MIRRORED = 1.1
 """A mirrored reference that scores this many times better is told: heads are nearly symmetric, images noisy."""
 
@@ -88,6 +91,8 @@ def doubts(
     matrix: np.ndarray,
     starts: Sequence[Start],
     overlapped: bool,
+    inverse_mm: float,
+    voxel_mm: float,
 ) -> Iterator[str]:
     """A sentence for whatever makes the pose doubtful.
 
@@ -99,12 +104,16 @@ def doubts(
         matrix: (D + 1, D + 1) the linear pose found.
         starts: what the search came to, the best first.
         overlapped: whether they did so as given.
+        inverse_mm: between the pose and the one found the other way round.
+        voxel_mm: edge of the coarser image's voxels.
     """
     if not overlapped:
         yield f"{moving.label} shared no space with {reference.label} as given: the search brought them together"
     if len(starts) > 1 and starts[1].score > _CLOSE * starts[0].score:
         far = views.apart(starts[0].matrix, starts[1].matrix)
         yield f"Another pose of {moving.label}, {far:.0f} mm away, fits nearly as well: look at the result"
+    if inverse_mm > _INCONSISTENT * voxel_mm:
+        yield f"Registered the other way round, {moving.label} lies {inverse_mm:.0f} mm away: look at the result"
     left_right = np.linalg.inv(frames.reference)[: frames.dimension, 0]
     if np.linalg.norm(left_right) > _ACROSS:
         mirrored = mirrored_score(views, matrix, left_right / np.linalg.norm(left_right))

@@ -86,9 +86,13 @@ class Watch:
                 method.StopRegistration()
 
         method.AddCommand(sitk.sitkIterationEvent, each)
+        # Sums over several threads are rounded in any order: with one, a run can be repeated to the last bit.
+        threads = sitk.ProcessObject.GetGlobalDefaultNumberOfThreads()
+        sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
         try:
             method.Execute(fixed, moving)
         finally:
+            sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(threads)
             method.RemoveAllCommands()
             if self._raised is not None:
                 raise self._raised
@@ -150,8 +154,6 @@ def prepared(pair: Pair, matrix: np.ndarray, level: Level, seed: int) -> tuple[A
     method.SetMetricFixedMask(counted.itk_mask(frames[0], d))
     if small.moving.mask is not None:
         method.SetMetricMovingMask(small.moving.itk_mask(frames[1], d))
-    # Sums of several threads are rounded in any order: with one, a run can be repeated, and so few voxels need no more.
-    method.SetNumberOfThreads(1)
     method.SetMetricAsMattesMutualInformation(_BINS)
     method.SetInterpolator(sitk.sitkLinear)
     method.SetMetricSamplingStrategy(method.RANDOM)

@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
+from MedFusionLib import registration
 from MedFusionLib.cli import main
 from MedFusionLib.errors import GeometryError, ParameterError
+from MedFusionLib.files.formats import LPS_TO_RAS
 from MedFusionLib.harmonize import align
 from MedFusionLib.harmonize.pose import Pose, load_pose
 from MedFusionLib.harmonize.resample import field_of_view, resample
@@ -180,3 +182,10 @@ def test_a_missing_transform_is_one_clear_line(ct, tmp_path, capsys):
     )
     assert code == 2
     assert "no.tfm" in capsys.readouterr().err
+
+
+def test_a_way_back_that_ends_elsewhere_is_told(ct, moved, monkeypatch):
+    lps = LPS_TO_RAS @ offset_matrix(OFFSET) @ LPS_TO_RAS
+    monkeypatch.setattr(registration, "_linear", lambda *_: (lps, np.eye(4)))
+    (note,) = registration.register(ct, moved).quality.notes
+    assert "the other way round, phantom MR lies" in note
