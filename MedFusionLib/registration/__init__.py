@@ -18,7 +18,7 @@ from MedFusionLib.errors import GeometryError, ParameterError
 from MedFusionLib.harmonize.pose import Pose, pose_of
 from MedFusionLib.registration.bend import Mesh, Stiffness, bend
 from MedFusionLib.registration.checks import doubts, nothing_shared, refuse_worse, require_one_unit
-from MedFusionLib.registration.climb import AFFINE, RIGID, Level, Watch, climb
+from MedFusionLib.registration.climb import AFFINE, RIGID, Level, Watch, climb, nearest_rotation
 from MedFusionLib.registration.frames import Frames
 from MedFusionLib.registration.images import Pair, seen
 from MedFusionLib.registration.quality import Quality, movement
@@ -105,11 +105,7 @@ def register(
     views, fine = Views(pair, mm, seed=seed), Views(pair, levels[0].mm, points=_SAMPLES[0], seed=seed)
     require_one_unit(reference, moving, views)
     given = np.eye(frames.dimension + 1) if start is None else _lowered(start, frames)
-    watch.part(0.02, 0.25)
-    if start is None:
-        starts, tried = search(views, lambda share: watch.tell(share, "Searching for the patient"))
-    else:
-        starts, tried = [Start(given, views.score(given), GIVEN)], 1
+    starts, tried = _starts(views, None if start is None else given, kind, watch)
     if not starts:
         nothing_shared(reference, moving)
     matrix, back = _linear(pair, fine, starts, kind, levels, seed, watch)
@@ -120,7 +116,7 @@ def register(
         pose, bent = _bent(pair, fine, matrix, mm, levels, (reference.grid, moving.grid), watch)
         refuse_worse(reference, moving, after, bent)
         after = bent
-    overlap, displacement, bend_mm, folding = movement(pose, reference.grid, moving.grid)
+    overlap, displacement_mm, bend_mm, folding = movement(pose, reference.grid, moving.grid)
     inverse = fine.apart(matrix, back)
     notes = [*doubts(reference, moving, views, frames, matrix, starts, bool(before[1]), inverse, levels[-1].mm)]
     if folding:
@@ -130,7 +126,7 @@ def register(
         nmi_after=after[0],
         overlap=overlap,
         inverse_mm=inverse,
-        displacement_mm=displacement,
+        displacement_mm=displacement_mm,
         bend_mm=bend_mm,
         folding=folding,
         seconds=perf_counter() - begun,
@@ -141,6 +137,17 @@ def register(
     watch.part(0, 1)
     watch.tell(1.0, "Registered")
     return Registration(pose, kind, quality)
+
+
+def _starts(views: Views, given: np.ndarray | None, kind: str, watch: Watch) -> tuple[list[Start], int]:
+    """Where to climb from, the best first, and how many poses were refined for it."""
+    watch.part(0.02, 0.25)
+    if given is None:
+        return search(views, lambda share: watch.tell(share, "Searching for the patient"))
+    if kind != AFFINE:
+        given = given.copy()
+        given[:-1, :-1] = nearest_rotation(given[:-1, :-1])
+    return [Start(given, views.score(given), GIVEN)], 1
 
 
 def _resolutions(reference: Grid, moving: Grid, dimension: int) -> tuple[float, list[Level]]:

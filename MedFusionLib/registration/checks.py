@@ -22,6 +22,9 @@ _CLOSE = 0.95
 _INCONSISTENT = 2.0
 """Voxels between the two ways round from which the optimum is no clear one."""
 
+_STRETCHED = 1.15
+"""No head changes its size so much between scanners; an edge of brain that is drawn to the skin does."""
+
 _MIRRORED = 1.1
 """A mirrored reference that scores this many times better is told: heads are nearly symmetric, images noisy."""
 
@@ -113,7 +116,10 @@ def doubts(
         far = views.apart(starts[0].matrix, starts[1].matrix)
         yield f"Another pose of {moving.label}, {far:.0f} mm away, fits nearly as well: look at the result"
     if inverse_mm > _INCONSISTENT * voxel_mm:
-        yield f"Registered the other way round, {moving.label} lies {inverse_mm:.0f} mm away: look at the result"
+        yield f"The other way round {moving.label} comes to lie {inverse_mm:.0f} mm away: look at the result"
+    stretch = np.abs(np.log(np.linalg.svd(matrix[:-1, :-1], compute_uv=False))).max()
+    if stretch > np.log(_STRETCHED):
+        yield f"{moving.label} is stretched by {np.expm1(stretch):.0%}: look at the result, or register rigidly"
     left_right = np.linalg.inv(frames.reference)[: frames.dimension, 0]
     if np.linalg.norm(left_right) > _ACROSS:
         mirrored = mirrored_score(views, matrix, left_right / np.linalg.norm(left_right))

@@ -18,12 +18,12 @@ class Quality:
     """Figures of one registration.
 
     Args:
-        nmi_before: normalized mutual information - 1 (0 nothing shared, 1 all; Studholme 1999) as the volumes were
-            given, None where they did not overlap.
+        nmi_before: normalized mutual information - 1 (0 nothing shared, 1 all; Studholme et al. 1999, doi
+            10.1016/S0031-3203(98)00091-0) as given or at the start; None where the volumes did not overlap.
         nmi_after: the same at the pose found.
         overlap: share of the reference's voxels that lie in the moving volume's field of view, 0..1.
-        inverse_mm: mean distance between the pose and the inverse of the one found with the roles swapped, over the
-            reference's object; None where that was not tried.
+        inverse_mm: mean distance between the linear pose and the inverse of the one found with the roles swapped, over
+            the reference's object.
         displacement_mm: largest way that any part of the shared field of view is moved.
         bend_mm: the part of it that is not affine; 0 for rigid and affine poses.
         folding: share of the field of view where space is turned inside out (Jacobian not positive), 0..1.
@@ -36,7 +36,7 @@ class Quality:
     nmi_before: float | None
     nmi_after: float
     overlap: float
-    inverse_mm: float | None
+    inverse_mm: float
     displacement_mm: float
     bend_mm: float
     folding: float
@@ -87,12 +87,6 @@ def jacobian(there: np.ndarray, grid: Grid) -> np.ndarray:
             steps.append(np.broadcast_to(grid.affine[:3, 2 - axis], there.shape))
     columns = np.stack(steps[::-1], -1)
     return np.linalg.det(columns) / np.linalg.det(grid.affine[:3, :3])
-
-
-def disagreement(one: np.ndarray, other: np.ndarray, points: np.ndarray) -> float:
-    """Mean distance between where two (D + 1, D + 1) matrices put (N, D) points."""
-    change = one - other
-    return float(np.linalg.norm(points @ change[:-1, :-1].T + change[:-1, -1], axis=1).mean())
 
 
 def _places(grid: Grid) -> np.ndarray:

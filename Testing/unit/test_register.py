@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import pytest
 import SimpleITK as sitk
@@ -14,6 +16,9 @@ from MedFusionLib.harmonize.resample import resample
 from MedFusionLib.load import load_volume
 from MedFusionLib.phantom import head_labels, head_phantom, offset_matrix
 from MedFusionLib.registration import register
+from MedFusionLib.registration.climb import Level, Watch, climb
+from MedFusionLib.registration.frames import Frames
+from MedFusionLib.registration.images import Pair, seen
 from MedFusionLib.registration.information import Information
 from MedFusionLib.registration.lattice import Lattice
 from MedFusionLib.registration.quality import jacobian, movement, thinned
@@ -24,6 +29,7 @@ OFFSET = (9, -11, 13, 14, -16, 18)
 """20 degrees in all and 28 mm."""
 
 
+@cache
 def head(modality, offset=None, seed=0, **where):
     return head_phantom(modality, offset=offset, seed=seed, **({"spacing": SPACING} | where))
 
@@ -94,6 +100,9 @@ def test_a_start_is_climbed_from_without_a_search(heads):
     found = register(heads["CT"], head("MR", OFFSET, 1), start=start)
     assert found.quality.starts == 1
     assert error(found.pose, Pose.from_matrix(truth), heads["CT"]) < 0.5 * SPACING[0]
+    stretched = Pose.from_matrix(start.matrix @ np.diag([1.1, 1, 1, 1]))
+    turn = register(heads["CT"], head("MR", OFFSET, 1), start=stretched).pose.matrix[:3, :3]
+    np.testing.assert_allclose(turn @ turn.T, np.eye(3), atol=1e-9)
     bent = Pose(sitk.BSplineTransform(3, 3))
     with pytest.raises(GeometryError, match="found a deformable pose"):
         register(heads["CT"], heads["MR"], start=bent)
@@ -206,6 +215,7 @@ def test_a_head_mirrored_left_to_right_is_told():
     assert "marked PET fits 1." in note
 
 
+@pytest.mark.slow
 def test_noise_is_not_registered_to_a_head_in_silence(heads):
     grid = heads["MR"].grid
     noise = Volume(np.random.default_rng(0).random(grid.shape), grid, "MR", "noise")
@@ -220,6 +230,12 @@ def test_a_pose_that_is_worse_than_the_given_one_is_refused(heads, monkeypatch):
     monkeypatch.setattr(module, "_linear", lambda *_: (offset_matrix((0, 0, 20, 20, 0, 0)), np.eye(4)))
     with pytest.raises(RegistrationError, match=r"shared information 0.*before 0"):
         register(heads["CT"], heads["MR"])
+
+
+def test_a_stretch_that_no_patient_makes_is_told(heads):
+    stretch = np.diag([1.25, 1.25, 1.25, 1])
+    notes = register(heads["CT"], elsewhere(heads["MR"], stretch, name="large"), "affine").quality.notes
+    assert any("large is stretched by 2" in note for note in notes)
 
 
 def test_an_unknown_kind_is_refused(heads):
@@ -242,6 +258,18 @@ def test_cancel_reaches_inside_the_optimizer(kind, word, heads, capfd):
     assert capfd.readouterr() == ("", "")
 
 
+def test_the_optimizer_stops_at_once_when_the_caller_raises(heads):
+    pair = Pair(Frames.of(heads["PET"].grid, heads["SPECT"].grid), *(seen(heads[name], 4) for name in ("PET", "SPECT")))
+
+    def progress(fraction, message):
+        raise KeyboardInterrupt
+
+    watch = Watch(progress)
+    with pytest.raises(KeyboardInterrupt):
+        climb(pair, offset_matrix((0, 0, 9, 9, 0, 0)), "rigid", [Level(4.0, 2000)], 0, watch)
+    assert watch.iterations == 1
+
+
 def test_progress_rises_from_0_to_1(heads):
     told = []
     register(heads["PET"], heads["SPECT"], progress=lambda fraction, message: told.append(fraction))
@@ -260,6 +288,24 @@ def test_voxels_without_a_number_and_outside_the_mask_do_not_count(heads):
     assert error(found.pose, Pose.from_matrix(offset_matrix(OFFSET)), heads["CT"]) < 0.5 * SPACING[0]
     with pytest.raises(GeometryError, match="Mask of"):
         register(heads["CT"], moving, mask=mask[:5])
+
+
+def test_what_has_no_number_does_not_count_and_color_counts_by_its_uptake(heads):
+    holed = heads["PET"].array.copy()
+    holed[:9] = np.inf
+    image = seen(heads["PET"].with_array(holed), 0.0)
+    np.testing.assert_array_equal(image.mask, np.isfinite(holed))
+    assert np.isfinite(image.coarse(12.0).values).all()
+    levels = np.rint(np.clip(heads["PET"].array / 20, 0, 1) * 255)
+    color = np.rint(colorize(levels / 255, "atlas-pet") * 255).astype(np.uint8)
+    painted = seen(heads["PET"].with_array(color, unit=LEVELS), 0.0).values
+    plain = seen(heads["PET"].with_array(levels, unit=LEVELS), 0.0).values
+    assert np.abs(painted - plain).mean() < 0.01
+
+
+def test_slices_that_are_cut_otherwise_start_where_their_headers_put_them():
+    whole, part = plane((30, 20, 0)), plane((30, 20, 0), shape=(1, 60, 50))
+    np.testing.assert_allclose(Frames.of(whole, part).lowered(np.eye(4)), np.eye(3), atol=1e-12)
 
 
 def test_pseudo_color_is_registered_by_its_uptake(heads):
@@ -299,6 +345,14 @@ def test_a_lattice_and_its_transform_put_points_in_the_same_place(shape):
     finer = Lattice(shape, affine, 4.0)
     # Twice as many control points hold the same splines only about: the cells are no exact halves.
     np.testing.assert_allclose(finer.field(finer.fitted(lattice, coefficients)), field, atol=0.2)
+
+
+@pytest.mark.parametrize("energy", [lambda lattice, c: lattice.bending(c, 20.0), Lattice.stretching])
+def test_the_slope_of_an_energy_is_its_slope(energy):
+    lattice, rng = Lattice((9, 12, 10), np.diag([2.0, 3, 4, 1]), 9.0), np.random.default_rng(0)
+    at, way = rng.standard_normal((2, *lattice.shape))
+    change = (energy(lattice, at + 1e-4 * way)[0] - energy(lattice, at - 1e-4 * way)[0]) / 2e-4
+    assert abs(change - (energy(lattice, at)[1] * way).sum()) < 1e-6 * abs(change)
 
 
 def test_a_steady_stretch_has_strain_but_no_bending():
