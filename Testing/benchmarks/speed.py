@@ -1,6 +1,7 @@
 """Seconds and memory of the fusion step on a 256 x 256 x 180 pair, given harmonized input.
 
     python -m Testing.benchmarks.speed [METHOD PLANE]
+    python -m Testing.benchmarks.speed METHOD pair      one 256 x 256 pair instead
 
 Each row runs in a process of its own: the first run, the median of five more, and the peak of the whole process.
 """
@@ -21,29 +22,39 @@ ROWS = [(name, plane) for name in METHODS for plane in ("axial", "volume")]
 ROWS += [("numpy", "mean"), ("numpy", "foreground")]
 
 
-def heads():
+def heads(shape=SHAPE):
     """Two textured balls on black, as large as a head in its field of view."""
     from scipy.ndimage import gaussian_filter
 
     from MedFusionLib.harmonize.mask import foreground
     from MedFusionLib.volume import Aligned, Grid, Volume, Window
 
-    grid = Grid(SHAPE, np.eye(4))
-    axes = np.ogrid[tuple(slice(-1, 1, n * 1j) for n in SHAPE)]
+    grid = Grid(shape, np.eye(4))
+    axes = np.ogrid[tuple(slice(-1, 1, n * 1j) for n in shape)]
     inside = sum(axis**2 for axis in axes) < 0.9
     volumes = []
     for seed in range(2):
-        array = gaussian_filter(np.random.default_rng(seed).random(SHAPE, dtype=np.float32), 1)
+        array = gaussian_filter(np.random.default_rng(seed).random(shape, dtype=np.float32), 1)
         array = (array - array.min()) / np.ptp(array) * inside
         volumes.append(Volume(array, grid, "MR"))
-    fields = np.ones((2, *SHAPE), bool)
+    fields = np.ones((2, *shape), bool)
     mask = foreground([volume.array for volume in volumes], fields)
     return Aligned(tuple(volumes), (Window(0, 1),) * 2, fields, mask)
 
 
+def middle(aligned):
+    """The second of three slices."""
+    from MedFusionLib.volume import Aligned, Grid, Volume
+
+    grid = Grid((1, *aligned.grid.shape[1:]), aligned.grid.affine)
+    volumes = tuple(Volume(volume.array[1:2], grid, volume.modality) for volume in aligned.volumes)
+    return Aligned(volumes, aligned.windows, aligned.fields[:, 1:2], aligned.mask[1:2])
+
+
 def job(name, plane):
     """The work to time."""
-    aligned = heads()
+    # One slice through the middle: numpy's grids of one sample begin at -1, outside of the ball.
+    aligned = heads() if plane != "pair" else middle(heads((3, *SHAPE[1:])))
     a, b = (volume.array for volume in aligned.volumes)
     if name == "numpy":
         if plane == "mean":
@@ -53,7 +64,7 @@ def job(name, plane):
 
     from MedFusionLib.pipeline import fuse_aligned
 
-    return lambda: fuse_aligned(aligned, method=name, plane=plane)
+    return lambda: fuse_aligned(aligned, method=name, plane="axial" if plane == "pair" else plane)
 
 
 def measure(name, plane):
