@@ -7,7 +7,6 @@ The scene is an argument and classes are reached through it, so nothing here kno
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from MedFusionLib._mrml_tables import filled_table
 from MedFusionLib.errors import DataError, GeometryError, InputError, ModalityError, SaveError
 from MedFusionLib.harmonize import AUTOMATIC, NO_COLOR
 from MedFusionLib.scores import Evaluation
@@ -22,6 +22,9 @@ from MedFusionLib.volume import MODALITIES, Fused, Grid, Volume, modality_named,
 
 MODALITY, UNIT, METHOD, STORY = (f"MedFusion.{name}" for name in ("Modality", "Unit", "Method", "Story"))
 """Node attributes: what a volume is, and how a result was made (STORY is JSON)."""
+
+SOURCE = "MedFusion.Source"
+"""Role of a result's node references to what it was made of; scenes keep them."""
 
 _UNITS = {"hnsf": "HU", "suv": "SUV", "bq/ml": "Bq/ml"}
 """What the UCUM code of a volume's values contains, lower case, and our name of that unit."""
@@ -125,6 +128,9 @@ def add_result(scene: Any, fused: Fused, sources: Sequence[Any] = (), node: Any 
     node = node_from_volume(scene, fused.shown, name, node, window=(0, 1))
     node.SetAttribute(METHOD, str(fused.story.get("method", "")))
     node.SetAttribute(STORY, story)
+    node.RemoveNodeReferenceIDs(SOURCE)
+    for source in sources:
+        node.AddNodeReferenceID(SOURCE, source.GetID())
     tree = scene.GetSubjectHierarchyNode()
     beside = tree.GetItemByDataNode(sources[0]) if sources else 0
     _file_under(tree, tree.GetItemParent(beside) if beside else tree.GetSceneItemID(), node)
@@ -168,26 +174,15 @@ def add_scores(scene: Any, evaluation: Evaluation, name: str = "Scores", node: A
         name: of a new node.
         node: an existing vtkMRMLTableNode to fill instead.
     """
-    from vtk import vtkDoubleArray, vtkStringArray
-
-    node = node or scene.AddNewNodeByClass("vtkMRMLTableNode", scene.GenerateUniqueName(name))
-    modified = node.StartModify()
-    node.RemoveAllColumns()
-    rows = evaluation.rows()
-    each = [f"source_{n + 1}" for n in range(len(evaluation.sources))]
-    shown = dict(zip(each, evaluation.sources, strict=True))
-    for column in ("metric", "title", "value", "worst_source", *each, "unit", "better", "rule", "note"):
-        numbers = column in ("value", "worst_source", *each)
-        array = vtkDoubleArray() if numbers else vtkStringArray()
-        array.SetName(shown.get(column, column.replace("_", " ")))
-        for row in rows:
-            array.InsertNextValue(row.get(column, math.nan if numbers else ""))
-        node.AddColumn(array)
-    node.SetUseColumnNameAsColumnHeader(True)
+    each = {f"source_{n + 1}": source for n, source in enumerate(evaluation.sources)}
+    shown = each | {"worst_source": "worst source"}
+    rows = [{shown.get(column, column): value for column, value in row.items()} for row in evaluation.rows()]
+    text = ("metric", "title", "unit", "better", "rule", "note")
+    columns = ("metric", "title", "value", "worst source", *each.values(), *text[2:])
+    node = filled_table(scene, name, node, columns, rows, text)
     node.SetDescription(
         f"Scored over {evaluation.domain}, on harmonized values in [0, 1]. {' '.join(evaluation.warnings)}"
     )
-    node.EndModify(modified)
     return node
 
 

@@ -16,7 +16,7 @@ from MedFusionLib.device import find_device
 from MedFusionLib.errors import DataError, ParameterError
 from MedFusionLib.harmonize import AUTOMATIC, align
 from MedFusionLib.harmonize.color import recolor
-from MedFusionLib.harmonize.grid import Spacing
+from MedFusionLib.harmonize.grid import Region, Spacing
 from MedFusionLib.harmonize.pose import Pose
 from MedFusionLib.registry import Method, find_method
 from MedFusionLib.slabs import Progress, Run, Sources, covariance
@@ -54,6 +54,7 @@ def fuse(
     poses: Sequence[Pose | ArrayLike | None] | None = None,
     reference: int = 0,
     spacing: Spacing = None,
+    region: Region = None,
     windows: Sequence[Sequence[float] | None] | None = None,
     color: str = AUTOMATIC,
     interpolation: str | None = None,
@@ -69,8 +70,9 @@ def fuse(
         parameters: the method's own, by name; the rest keep their defaults.
         register: "none", or how the volumes are brought to the reference first: "rigid", "affine" or "deformable".
         poses: where they lie already, as `harmonize.align` takes them; with `register`, where its search begins.
-        reference: index of the volume whose grid is taken; this and the next four are `harmonize.align`'s.
+        reference: index of the volume whose grid is taken; this and the next five are `harmonize.align`'s.
         spacing: None for the reference's voxels, millimeters, or "finest".
+        region: two opposite corners (RAS mm) of the box to fuse, or None for all.
         windows: (low, high) for each volume, in its unit.
         color: a color table for the functional sources, "auto" or "none".
         interpolation: "linear", "bspline" or "nearest" for all.
@@ -92,6 +94,7 @@ def fuse(
         poses=poses,
         reference=reference,
         spacing=spacing,
+        region=region,
         windows=windows,
         color=color,
         interpolation=interpolation,

@@ -86,6 +86,23 @@ def rank(groups: Sequence[Group], metrics: Sequence[str]) -> Ranking | None:
     )
 
 
+def mean_ranks(values: np.ndarray, metrics: Sequence[str]) -> np.ndarray:
+    """(M,) mean ranks (1 is best) of M methods on one case; NaN for all if no metric judges.
+
+    Args:
+        values: (M, J) scores; a metric that a method lacks (NaN) is left out.
+        metrics: J names; those that only describe do not count, each family has one vote.
+    """
+    from scipy.stats import rankdata
+
+    used = [j for j, name in enumerate(metrics) if is_ranked(name) and not np.isnan(values[:, j]).any()]
+    if not used:
+        return np.full(len(values), np.nan)
+    names = [metrics[j] for j in used]
+    ranks = np.stack([rankdata(_better_first(values[:, j], metrics[j])) for j in used])
+    return np.average(ranks, axis=0, weights=[_weight(name, names) for name in names])
+
+
 def by_rank(group: Group, ranking: Ranking | None) -> list[int]:
     """The methods of a group, the best first, those without a rank last."""
     means = dict(zip(ranking.methods, ranking.mean, strict=True)) if ranking else {}

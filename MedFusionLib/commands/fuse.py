@@ -43,6 +43,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     add("--save-transforms", type=Path, metavar="DIR", help="write the transforms found: .tfm, deformable ones .h5")
     add("--reference", type=int, default=1, metavar="N", help="the volume whose grid is taken, 1 = the first (default)")
     add("--spacing", nargs="+", metavar="MM", help="one or three numbers, or `finest` (default: the reference's)")
+    add("--region", nargs=2, metavar="R,A,S", help="fuse only the box between these corners (RAS mm)")
     add("--window", nargs="+", metavar="LOW,HIGH", help="intensity window for each volume, `auto` keeps the default")
     add("--interpolation", help="linear, bspline or nearest (default: bspline for PET and SPECT, linear for the rest)")
     add("--color", default="auto", metavar="TABLE", help="color table for PET/SPECT: hot, pet-heat …; `none` for gray")
@@ -68,6 +69,7 @@ def _fuse(options: argparse.Namespace) -> None:
     choices = {
         "reference": options.reference - 1,
         "spacing": _spacing(options.spacing),
+        "region": options.region and [_corner(text) for text in options.region],
         "windows": [window(text) for text in one_each("--window", options.window, len(options.inputs))],
         "color": options.color,
         "interpolation": options.interpolation,
@@ -137,6 +139,14 @@ def _pairs(texts: Sequence[str]) -> dict[str, str]:
     if twice:
         raise ParameterError("--set", found=f"{twice[0]} twice", accepted="each parameter once")
     return {name: value for name, value in pairs}
+
+
+def _corner(text: str) -> list[float]:
+    accepted = "three numbers of RAS mm, such as -40,-60,12.5"
+    corner = numbers("--region", text.split(","), accepted)
+    if len(corner) != 3:
+        raise ParameterError("--region", found=repr(text), accepted=accepted)
+    return corner
 
 
 def _spacing(texts: Sequence[str] | None) -> Any:

@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike
 from MedFusionLib.errors import GeometryError, ParameterError
 from MedFusionLib.harmonize.check import misalignment, require_overlap
 from MedFusionLib.harmonize.color import OWN_COLORS, TABLES, blended, chroma, colorize, luma, table, uptake_of
-from MedFusionLib.harmonize.grid import Spacing, common_grid
+from MedFusionLib.harmonize.grid import Region, Spacing, common_grid
 from MedFusionLib.harmonize.mask import foreground
 from MedFusionLib.harmonize.normalize import window_of
 from MedFusionLib.harmonize.pose import Pose, pose_of
@@ -40,6 +40,7 @@ def align(
     *,
     reference: int = 0,
     spacing: Spacing = None,
+    region: Region = None,
     windows: Sequence[Sequence[float] | None] | None = None,
     color: str = AUTOMATIC,
     interpolation: str | None = None,
@@ -53,6 +54,7 @@ def align(
         volumes: the sources; they stay as they are.
         reference: index of the volume whose axes and field of view are taken.
         spacing: None for the reference's own voxels, millimeters (one or three), or "finest".
+        region: two opposite corners (RAS mm) of the box to fuse; None takes all of the reference.
         windows: (low, high) in the volume's unit for each, None where the default of its modality is right.
         color: a table (`harmonize.color.TABLES`) that colors the functional sources; "auto" colors only if a source
             came in color, "none" never does.
@@ -64,7 +66,7 @@ def align(
         progress: called with (fraction 0..1, message); raise `Cancelled` in it to stop.
 
     Raises:
-        GeometryError: fewer than two volumes, or a reference, a spacing or a pose that cannot be.
+        GeometryError: fewer than two volumes, or a reference, a spacing, a region or a pose that cannot be.
         NoOverlapError: if a volume shares no space with the reference.
         DataError: if a volume is constant.
         UnknownNameError: if there is no such color table.
@@ -72,7 +74,7 @@ def align(
     """
     start, total = perf_counter(), len(volumes)
     chosen = _checked(volumes, windows, color, interpolation)
-    grid = grid or common_grid(volumes, reference, spacing)
+    grid = grid or common_grid(volumes, reference, spacing, region)
     placed = _poses(poses, total, reference)
     arrays, fields, used, tints, tables = [], [], [], [], []
     for number, (volume, window, pose) in enumerate(zip(volumes, chosen, placed, strict=True)):
@@ -104,6 +106,7 @@ def align(
         "plan": {
             "reference": int(reference),
             "spacing": spacing if isinstance(spacing, (str, type(None))) else np.asarray(spacing, float).tolist(),
+            "region": None if region is None else np.asarray(region, float).tolist(),
             "windows": [[window.low, window.high] for window in used],
             "color": color,
             "interpolation": interpolation,

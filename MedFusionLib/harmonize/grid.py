@@ -14,19 +14,21 @@ _ARRAYS = 4
 """Volumes on the common grid that a run holds at the least: two sources, their masks and the result."""
 
 Spacing = float | Sequence[float] | str | None
+Region = Sequence[Sequence[float]] | None
 
 
-def common_grid(volumes: Sequence[Volume], reference: int, spacing: Spacing = None) -> Grid:
-    """The reference's grid, or its box sampled at another spacing.
+def common_grid(volumes: Sequence[Volume], reference: int, spacing: Spacing = None, region: Region = None) -> Grid:
+    """The reference's grid, or its box sampled at another spacing; the part of it inside a region.
 
     Args:
         volumes: the sources.
         reference: index of the one whose axes and field of view are taken.
         spacing: None keeps the reference's voxels; a number (mm) or three (i, j, k) sample its box anew;
             "finest" takes the smallest spacing of any source for all axes.
+        region: two opposite corners (RAS mm) of the box to keep; None keeps all.
 
     Raises:
-        GeometryError: if there is no such volume or the spacing is not positive.
+        GeometryError: if there is no such volume, the spacing is not positive, or no voxel lies in the region.
     """
     if not 0 <= reference < len(volumes):
         raise GeometryError(
@@ -35,8 +37,45 @@ def common_grid(volumes: Sequence[Volume], reference: int, spacing: Spacing = No
     grid = volumes[reference].grid
     if spacing is None:
         # Files and viewers hold no sheared grid (gantry tilt), so the result could not be saved on one.
-        return grid if grid.is_rectangular else _straightened(grid)
-    return _resampled(grid if grid.is_rectangular else _straightened(grid), _three(spacing, volumes))
+        whole = grid if grid.is_rectangular else _straightened(grid)
+    else:
+        whole = _resampled(grid if grid.is_rectangular else _straightened(grid), _three(spacing, volumes))
+    return whole if region is None else part_inside(whole, region)
+
+
+def part_of(grid: Grid, first: Sequence[int], last: Sequence[int]) -> Grid:
+    """The voxels of a grid from index first to last (k, j, i), both included, where they lie."""
+    affine = grid.affine.copy()
+    affine[:3, 3] += affine[:3, :3] @ np.asarray(first)[::-1]
+    k, j, i = (int(stop) - int(start) + 1 for start, stop in zip(first, last, strict=True))
+    return Grid((k, j, i), affine)
+
+
+def part_inside(grid: Grid, region: Sequence[Sequence[float]]) -> Grid:
+    """The smallest part of a grid that holds all of its voxels inside a box of RAS space.
+
+    Raises:
+        GeometryError: if the region is not two points, or holds no voxel.
+    """
+    box = np.asarray(region, float)
+    if box.shape != (2, 3) or not np.isfinite(box).all():
+        raise GeometryError("Region", found=np.shape(region), accepted="two corners of three RAS mm each")
+    low, high = box.min(0), box.max(0)
+    inside = np.ones(grid.shape, bool)
+    k, j, i = np.ogrid[tuple(map(slice, grid.shape))]
+    for axis, (a, b, c, shift) in enumerate(grid.affine[:3]):
+        place = a * i + b * j + c * k + shift
+        inside &= (place >= low[axis]) & (place <= high[axis])
+    if not inside.any():
+        raise GeometryError(
+            "Region",
+            found=f"{low.round(1).tolist()} to {high.round(1).tolist()} mm, which holds no voxel",
+            accepted=f"a box that meets {grid.corners.min(0).round(1).tolist()} to "
+            f"{grid.corners.max(0).round(1).tolist()} mm",
+            fix="Move the region onto the reference volume",
+        )
+    kept = [np.flatnonzero(inside.any(tuple(other for other in range(3) if other != axis))) for axis in range(3)]
+    return part_of(grid, [each[0] for each in kept], [each[-1] for each in kept])
 
 
 def _three(spacing: float | Sequence[float] | str, volumes: Sequence[Volume]) -> np.ndarray:

@@ -77,7 +77,7 @@ def test_all_choices_reach_the_library(logic, nodes):
     assert [source["modality"] for source in story["sources"]] == ["OTHER", "PET"]
     assert (story["parameters"]["levels"], story["planes"]) == (2, ["coronal"])
     plan = {"reference": 1, "spacing": 4.0, "color": "pet-heat", "plane": "coronal", "device": "cpu"}
-    plan |= {"windows": [[0.0, 500.0], [0.0, 5.0]], "interpolation": "linear"}
+    plan |= {"windows": [[0.0, 500.0], [0.0, 5.0]], "interpolation": "linear", "region": None}
     assert story["plan"] == plan
     np.testing.assert_allclose(node.GetSpacing(), 4)
 

@@ -104,6 +104,15 @@ def test_an_output_that_cannot_be_written_is_told_before_the_work(flag, in_folde
     assert "not a folder to write in" in line
 
 
+def test_a_region_is_all_that_is_fused(in_folder, tmp_path):
+    out = tmp_path / "part.nii.gz"
+    region = "--region -40,-31,-20 40,31,20"
+    assert main(f"fuse ct.nii.gz mr.nii.gz -o {out} --modality CT MR {region} --quiet".split()) == 0
+    corners = load_volume(out, "OTHER").grid.corners
+    assert np.abs(corners).max(0) == pytest.approx((40, 31, 20), abs=6)
+    assert (np.abs(corners) <= (40, 31, 20)).all()
+
+
 def test_three_volumes_and_finest_spacing(in_folder, tmp_path):
     out = tmp_path / "out.mha"
     arguments = f"fuse ct.nii.gz mr.nii.gz pet.nii.gz -o {out} --modality CT MR PET --method average --spacing finest"
@@ -147,6 +156,11 @@ def test_methods_as_json_hold_what_a_form_needs(capsys):
         ("fuse ct.nii.gz mr.nii.gz -o {tmp}/o.nii --modality CT MR --set level=4", "Did you mean levels?"),
         ("fuse ct.nii.gz mr.nii.gz -o {tmp}/o.nii --modality CT MR --set levels=4 levels=5", "levels twice"),
         ("fuse ct.nii.gz mr.nii.gz -o {tmp}/o.nii --modality CT MR --method LAPLACIAN", "Did you mean laplacian?"),
+        (
+            "fuse ct.nii.gz mr.nii.gz -o {tmp}/o.nii --modality CT MR --region 0,0 1,1,1",
+            "'0,0'; accepted: three",
+        ),
+        ("fuse ct.nii.gz mr.nii.gz -o {tmp}/o.nii --modality CT MR --region 0,0,900 1,1,901", "which holds no voxel"),
         ("fuse ct.nii.gz mr.nii.gz -o {tmp}/o.nii --modality CT MR --spacing wide", "'wide'; accepted: one or three"),
         ("fuse ct.nii.gz mr.nii.gz -o {tmp}/o.nii --modality CT MR --window 1 2", "two numbers"),
         ("fuse ct.nii.gz mr.nii.gz -o {tmp}/o.nii --modality CT MR --window 0,1", "1 (0,1); accepted: one for each"),

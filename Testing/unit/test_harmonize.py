@@ -14,6 +14,7 @@ from MedFusionLib.harmonize.mask import foreground
 from MedFusionLib.harmonize.normalize import CT_WINDOW, window_of
 from MedFusionLib.harmonize.pose import Pose
 from MedFusionLib.harmonize.resample import field_of_view, filled, resample
+from MedFusionLib.phantom import head_phantom
 from MedFusionLib.volume import Grid, Volume, Window, unit_of
 
 
@@ -230,6 +231,30 @@ def test_a_spacing_that_cannot_be_names_itself(spacing):
     with pytest.raises(GeometryError, match="Spacing: found") as caught:
         common_grid([volume], 0, spacing)
     assert str(spacing) in str(caught.value)
+
+
+def test_a_region_keeps_the_voxels_inside_it_and_changes_none_of_them():
+    volumes = [head_phantom(modality, shape=(6, 40, 36), spacing=(5, 5, 20)) for modality in ("CT", "PET")]
+    whole, grid = align(volumes), volumes[0].grid
+    first, last = (1, 10, 5), (4, 30, 28)
+    ends = [(grid.affine @ (*corner[::-1], 1))[:3] for corner in (first, last)]
+    margin = 0.4 * np.array(grid.spacing) * np.sign(ends[1] - ends[0])
+    part = align(volumes, region=[(ends[1] + margin).tolist(), (ends[0] - margin).tolist()])
+    here = tuple(slice(start, stop + 1) for start, stop in zip(first, last, strict=True))
+    assert part.grid.shape == (4, 21, 24)
+    np.testing.assert_allclose(part.grid.affine[:3, 3], ends[0], atol=1e-9)
+    for ours, theirs in zip(part.volumes, whole.volumes, strict=True):
+        # One interpolation at the same places; only where the box begins is rounded differently.
+        np.testing.assert_allclose(ours.array, theirs.array[here], atol=1e-6)
+    assert part.windows == whole.windows
+    assert np.shape(part.story["plan"]["region"]) == (2, 3)
+
+
+@pytest.mark.parametrize("region", [[(0, 0, 1000), (1, 1, 1001)], [(0, 0, 0)], [(0, 0, 0), (np.nan, 1, 1)]])
+def test_a_region_that_holds_nothing_is_told(region):
+    volumes = [head_phantom(modality, shape=(6, 40, 36), spacing=(5, 5, 20)) for modality in ("CT", "PET")]
+    with pytest.raises(GeometryError, match="Region"):
+        align(volumes, region=region)
 
 
 @pytest.mark.parametrize("reference", [-1, 2, 9])

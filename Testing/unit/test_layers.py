@@ -24,8 +24,10 @@ LAYERS = (
     ("slabs", "registration"),
     ("pipeline",),
     ("scoring", "_images"),
-    ("present", "matching", "_panels", "_views", "mrml", "mrml_poses", "_scene"),
+    ("present", "matching", "_panels", "_views", "mrml", "mrml_poses", "_mrml_tables", "_scene", "preview"),
     ("benchmark", "training"),
+    ("compare",),
+    ("mrml_results",),
     ("demo",),
     ("commands",),
     ("cli",),
@@ -59,7 +61,7 @@ def same_room(own, imported):
     """Machinery beside the file it serves (a leading underscore), and load/save over what they share."""
     beside = {
         "phantom": {"_head"},
-        "mrml": {"_scene"},
+        "mrml": {"_scene", "_mrml_tables"},
         "load": {"files"},
         "save": {"files"},
         "present": {"_views", "_panels"},
