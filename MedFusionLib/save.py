@@ -143,8 +143,18 @@ def save_json(mapping: Mapping[str, Any], path: str | os.PathLike[str]) -> Path:
         raise DataError(
             f"Save {path}", found=f"{error}", accepted="finite numbers, text, lists and mappings"
         ) from error
+    return save_text(text + "\n", path)
+
+
+def save_text(text: str, path: str | os.PathLike[str]) -> Path:
+    """Save text, such as a page, in UTF-8; the path comes back.
+
+    Raises:
+        SaveError: if it cannot be written; what stood there is untouched.
+    """
+    path = Path(path).expanduser()
     with writing_beside(path) as draft:
-        draft.write_text(text + "\n", encoding="utf-8")
+        draft.write_text(text, encoding="utf-8")
     return path
 
 

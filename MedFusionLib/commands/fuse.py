@@ -22,7 +22,8 @@ from MedFusionLib.commands._line import (
 from MedFusionLib.errors import FileError, ParameterError
 
 if TYPE_CHECKING:
-    from MedFusionLib.volume import Aligned
+    from MedFusionLib.slabs import Progress
+    from MedFusionLib.volume import Aligned, Fused, Volume
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -51,6 +52,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     add("--device", default="auto", help="auto, cpu, cuda, mps")
     add("--story", type=Path, metavar="JSON", help="write how the result was made")
     add("--montage", type=Path, metavar="PNG", help="write one picture of sources and result")
+    add("--report", type=Path, metavar="HTML", help="write one page: pictures, registration, scores, story")
     takes_windows(parser)
     parser.set_defaults(run=_fuse)
 
@@ -59,7 +61,7 @@ def _fuse(options: argparse.Namespace) -> None:
     from MedFusionLib.matching import registration_picture
     from MedFusionLib.pipeline import bring_together, check_choices, fuse_aligned, part
     from MedFusionLib.present import montage, save_png, stacked
-    from MedFusionLib.save import save_json, save_volume
+    from MedFusionLib.save import save_json, save_text, save_volume
 
     parameters = _pairs(options.set)
     check_choices(options.method, parameters, options.plane, options.device, options.register)
@@ -85,19 +87,29 @@ def _fuse(options: argparse.Namespace) -> None:
             parameters=parameters,
             plane=options.plane,
             device=options.device,
-            progress=part(progress, 0.6, 1),
+            progress=part(progress, 0.6, 0.9 if options.report else 1),
         )
+        page = _page(volumes, aligned, fused, options.device, part(progress, 0.9, 1)) if options.report else ""
     written = [save_volume(fused.shown, options.output)]
     if options.save_transforms:
         written += _save_transforms(aligned, options.save_transforms)
     if options.story:
         written.append(save_json(fused.story, options.story))
+    if options.report:
+        written.append(save_text(page, options.report))
     if options.montage:
         picture = montage(aligned, fused)
         if any(aligned.poses):
             picture = stacked([picture, registration_picture(volumes, aligned)])
         written.append(save_png(picture, options.montage))
     print_paths(written, options.quiet)
+
+
+def _page(volumes: Sequence[Volume], aligned: Aligned, fused: Fused, device: str, progress: Progress | None) -> str:
+    from MedFusionLib.report import report
+    from MedFusionLib.scoring import evaluate
+
+    return report(volumes, aligned, fused, evaluate(fused, aligned, device=device, progress=progress))
 
 
 def _save_transforms(aligned: Aligned, folder: Path) -> list[Path]:
@@ -119,8 +131,14 @@ def _check_outputs(options: argparse.Namespace) -> None:
     check_target(options.output)
     if options.montage and options.montage.suffix.lower() != ".png":
         raise FileError("--montage", found=str(options.montage), accepted="a name that ends in .png")
+    if options.report:
+        from MedFusionLib.report import require_report
+
+        require_report()
+        if options.report.suffix.lower() not in (".html", ".htm"):
+            raise FileError("--report", found=str(options.report), accepted="a name that ends in .html")
     taken = {path.resolve() for path in options.inputs}
-    for path in filter(None, (options.output, options.story, options.montage)):
+    for path in filter(None, (options.output, options.story, options.montage, options.report)):
         if path.resolve() in taken:
             raise FileError(f"Output {path}", found="an input or another output", fix="Choose another name")
         taken.add(path.resolve())

@@ -26,7 +26,7 @@ LAYERS = (
     ("scoring", "_images"),
     ("present", "matching", "_panels", "_views", "mrml", "mrml_poses", "_mrml_tables", "_scene", "preview"),
     ("benchmark", "training"),
-    ("compare",),
+    ("compare", "report"),
     ("mrml_results",),
     ("demo",),
     ("commands",),
