@@ -1,0 +1,117 @@
+"""Losses of fusion networks, all differentiable, of a fused batch (B, 1, H, W) and its sources (B, K, H, W) in [0, 1].
+
+Each gives a value for every pair (B, K) or image (B,), so that weights an image can be applied; `.mean()` is the loss.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from MedFusionLib.metrics._windows import gaussian_window, windowed
+
+_C1, _C2 = 0.01**2, 0.03**2
+_SCALES = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
+"""Exponents of MS-SSIM from fine to coarse (Wang et al. 2003, doi 10.1109/ACSSC.2003.1292216)."""
+
+_SURROUND = ((0.125, 0.125, 0.125), (0.125, -1.0, 0.125), (0.125, 0.125, 0.125))
+"""The mean of the neighbors less the pixel: the gradient of FusionDN and U2Fusion."""
+
+
+def squared(fused: Tensor, sources: Tensor) -> Tensor:
+    """(B, K) mean squared difference."""
+    return (fused - sources).square().mean((2, 3))
+
+
+def absolute(fused: Tensor, target: Tensor) -> Tensor:
+    """(B, C) mean absolute difference."""
+    return (fused - target).abs().mean((2, 3))
+
+
+def ssim(fused: Tensor, sources: Tensor) -> Tensor:
+    """(B, K) SSIM over 11 x 11 Gaussian windows (Wang et al. 2004, doi 10.1109/TIP.2003.819861)."""
+    luminance, structure = _similarities(fused, sources)
+    return (luminance * structure).mean((2, 3))
+
+
+def ms_ssim(fused: Tensor, sources: Tensor, scales: int = 3) -> Tensor:
+    """(B, K) SSIM over several scales, each half as fine as the one before; 3 suit patches of 64 pixels."""
+    weights = torch.tensor(_SCALES[:scales]) / sum(_SCALES[:scales])
+    result = torch.ones(sources.shape[:2], dtype=fused.dtype, device=fused.device)
+    for number, weight in enumerate(weights.tolist()):
+        luminance, structure = _similarities(fused, sources)
+        last = number == scales - 1
+        # A power of a negative number has no gradient: structures that contradict each other count as none.
+        result = result * ((luminance * structure) if last else structure).mean((2, 3)).clamp(min=1e-4) ** weight
+        if not last:
+            fused, sources = functional.avg_pool2d(fused, 2), functional.avg_pool2d(sources, 2)
+    return result
+
+
+def _similarities(fused: Tensor, sources: Tensor) -> tuple[Tensor, Tensor]:
+    """SSIM's luminance and its structure with contrast, (B, K, H', W') each."""
+    window = gaussian_window(2)
+    mean, means = windowed(fused, window), windowed(sources, window)
+    variance = windowed(fused * fused, window) - mean * mean
+    variances = windowed(sources * sources, window) - means * means
+    covariance = windowed(fused * sources, window) - mean * means
+    luminance = (2 * mean * means + _C1) / (mean * mean + means * means + _C1)
+    return luminance, (2 * covariance + _C2) / (variance + variances + _C2)
+
+
+def surround(images: Tensor) -> Tensor:
+    """(B, C, H, W) mean of the eight neighbors less the pixel; borders repeat."""
+    kernel = torch.tensor(_SURROUND, dtype=images.dtype, device=images.device)
+    channels = images.shape[1]
+    padded = functional.pad(images, (1, 1, 1, 1), mode="replicate")
+    return functional.conv2d(padded, kernel.expand(channels, 1, 3, 3), groups=channels)
+
+
+def slopes(images: Tensor) -> Tensor:
+    """(B, C, 2, H, W) forward differences along the rows and the columns, zero at the far border."""
+    down = functional.pad(images[..., 1:, :] - images[..., :-1, :], (0, 0, 0, 1))
+    right = functional.pad(images[..., 1:] - images[..., :-1], (0, 1))
+    return torch.stack([down, right], 2)
+
+
+def gradient(fused: Tensor, sources: Tensor) -> Tensor:
+    """(B,) mean absolute difference from the steepest slope of any source, each direction for itself."""
+    wanted, found = slopes(sources), slopes(fused)
+    steepest = wanted.gather(1, wanted.abs().argmax(1, keepdim=True))
+    return (found - steepest).abs().mean((1, 2, 3, 4))
+
+
+def brightest(fused: Tensor, sources: Tensor) -> Tensor:
+    """(B,) mean absolute difference from the brightest source."""
+    return absolute(fused, sources.amax(1, keepdim=True)).mean(1)
+
+
+def total_variation(fused: Tensor) -> Tensor:
+    """(B,) mean absolute slope."""
+    return slopes(fused).abs().mean((1, 2, 3, 4))
+
+
+def perceptual(features: Callable[[Tensor], Sequence[Tensor]], fused: Tensor, sources: Tensor) -> Tensor:
+    """(B, K) mean squared difference of a frozen network's features, over its stages.
+
+    Args:
+        features: (N, 1, H, W) -> feature maps from fine to coarse.
+        fused: the result.
+        sources: the images it is compared with.
+    """
+    count, number = sources.shape[:2]
+    of_fused = features(fused)
+    with torch.no_grad():
+        of_sources = features(sources.flatten(0, 1)[:, None])
+    stages = []
+    for ours, theirs in zip(of_fused, of_sources, strict=True):
+        stages.append((ours[:, None] - theirs.unflatten(0, (count, number))).square().mean((2, 3, 4)))
+    return torch.stack(stages).mean(0)
+
+
+def adversarial(verdicts: Tensor, is_real: bool) -> Tensor:
+    """(B,) least-squares loss of a discriminator's verdicts (Mao et al. 2017, doi 10.1109/ICCV.2017.304)."""
+    return (verdicts - float(is_real)).square().flatten(1).mean(1)

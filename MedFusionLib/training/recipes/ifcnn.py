@@ -1,0 +1,63 @@
+"""IFCNN as in the paper: sharp slices are to be found again in two copies, each blurred in another part.
+
+    medfusion train ifcnn --data DIR
+
+The paper blurs natural images by their depth; here random smooth masks say what is out of focus.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from MedFusionLib.networks.ifcnn import IFCNN, Config
+from MedFusionLib.training.loop import Schedule
+from MedFusionLib.training.losses import squared, ssim
+from MedFusionLib.training.recipe import Recipe
+
+_COARSE = 5
+"""Random numbers a side of a patch that a mask is made of."""
+
+
+def out_of_focus(patches: Tensor, generator: torch.Generator) -> Tensor:
+    """(B, K, H, W) -> (B, 3, H, W): two copies of the first source, each sharp where the other is not, and itself."""
+    image = patches[:, :1]
+    count, _, height, width = image.shape
+    noise = torch.randn((count, 1, _COARSE, _COARSE), generator=generator)
+    mask = (20 * functional.interpolate(noise, (height, width), mode="bicubic", align_corners=True)).sigmoid()
+    widths = torch.rand(count, generator=generator) * 2.5 + 0.5
+    soft = torch.cat([_blurred(each[None], float(sigma)) for each, sigma in zip(image, widths, strict=True)])
+    return torch.cat([mask * image + (1 - mask) * soft, (1 - mask) * image + mask * soft, image], 1)
+
+
+def _blurred(image: Tensor, sigma: float) -> Tensor:
+    """(1, 1, H, W) under a Gaussian."""
+    reach = int(3 * sigma + 0.5)
+    places = torch.arange(-reach, reach + 1, dtype=image.dtype)
+    taps = torch.exp(-(places**2) / (2 * sigma**2))
+    taps = taps / taps.sum()
+    padded = functional.pad(image, (reach, reach, reach, reach), mode="replicate")
+    return functional.conv2d(functional.conv2d(padded, taps.view(1, 1, -1, 1)), taps.view(1, 1, 1, -1))
+
+
+def loss(network: nn.Module, batch: Tensor) -> Tensor:
+    """Of what `out_of_focus` made."""
+    fused, sharp = network(batch[:, :2]), batch[:, 2:]
+    return (20 * squared(fused, sharp) + 0.5 * (1 - ssim(fused, sharp))).mean()
+
+
+RECIPE = Recipe(
+    name="ifcnn",
+    title="IFCNN",
+    what="The paper's network for gray images, its first layer a fixed bank of Gabor filters",
+    build=IFCNN,
+    config=Config(),
+    loss=loss,
+    use="`ifcnn`",
+    limits="trained to join sharp parts of brain slices of 256 x 256; not for diagnosis",
+    golden=lambda network, sources: network(sources),
+    batch=8,
+    schedule=Schedule(steps=2000, rate=1e-3),
+    prepare=out_of_focus,
+)
