@@ -178,8 +178,11 @@ def fuse_aligned(
         UnknownNameError, ParameterError, DataError, InputError, OutOfMemoryError: as in `fuse`.
     """
     entry, chosen, target = check_choices(method, parameters, plane, device)
-    _check_count(entry, len(aligned.volumes))
+    order = _order(entry, aligned)
     notes: list[str] = []
+    if entry.sources[1] and len(order) > entry.sources[1]:
+        chain = ", ".join(aligned.volumes[number].label for number in order)
+        notes.append(f"{entry.title} takes {entry.sources[1]} sources: fused one after the other, {chain}")
     if entry.double and target.type == "mps":
         target = find_device("cpu")
         notes.append(f"{entry.title} needs float64, which MPS does not have: it runs on the CPU")
@@ -204,6 +207,7 @@ def fuse_aligned(
         "plan": {**aligned.story.get("plan", {}), "plane": plane, "device": device},
         "planes": planes,
         "devices": sorted(set(devices)),
+        **_model_told(entry),
         "versions": _versions(),
         "fused_clipped_share": clipped / max(1, len(planes) * int(aligned.mask.sum())),
         "notes": [*aligned.story.get("notes", ()), *notes],
@@ -230,11 +234,15 @@ def check_choices(
     return entry, chosen, find_device(device)
 
 
-def _check_count(entry: Method, count: int) -> None:
-    fewest, most = entry.sources
-    if count < fewest or (most is not None and count > most):
+def _order(entry: Method, aligned: Aligned) -> list[int]:
+    """The sources as the method gets them: as they are, anatomical first where it takes fewer and gets them in turn."""
+    count, (fewest, most) = len(aligned.volumes), entry.sources
+    if count < fewest:
         accepted = f"{fewest} or more" if most is None else f"{fewest} to {most}"
         raise DataError(f"Sources of {entry.title}", found=count, accepted=accepted)
+    if most is None or count <= most:
+        return list(range(count))
+    return sorted(range(count), key=lambda number: aligned.volumes[number].is_functional)
 
 
 def _pass(
@@ -249,11 +257,12 @@ def _pass(
     """One run over the volume, in 3-D or in one plane: (K, J, I) float32, the reference outside the foreground."""
     volumetric = plane == VOLUME
     axis = 0 if volumetric else aligned.grid.axis_along(_NORMAL[plane])
+    order = _order(entry, aligned)
     sources = Sources(
-        tuple(np.moveaxis(volume.array, axis, 0) for volume in aligned.volumes),
-        None if aligned.fields.all() else tuple(np.moveaxis(field, axis, 0) for field in aligned.fields),
+        tuple(np.moveaxis(aligned.volumes[number].array, axis, 0) for number in order),
+        None if aligned.fields.all() else tuple(np.moveaxis(aligned.fields[number], axis, 0) for number in order),
         np.moveaxis(aligned.mask, axis, 0),
-        aligned.reference,
+        order.index(aligned.reference),
     )
     result = aligned.volumes[aligned.reference].array.copy()
     run = Run(entry, parameters, _handed(entry, aligned, axis, volumetric, sources), volumetric, device, notes)
@@ -275,6 +284,15 @@ def _handed(entry: Method, aligned: Aligned, axis: int, volumetric: bool, source
         # A matrix this small stays on the CPU: it outlives a retreat, and MPS has no float64.
         handed["moments"] = torch.from_numpy(covariance(sources))
     return handed
+
+
+def _model_told(entry: Method) -> dict[str, Any]:
+    """Which weights a learned method ran with."""
+    if not entry.model:
+        return {}
+    from MedFusionLib.weights import WEIGHTS, find_model
+
+    return {"model": {"name": entry.model, "sha256": find_model(entry.model).card["sha256"][WEIGHTS]}}
 
 
 def _planes(entry: Method, grid: Grid, plane: str) -> list[str]:

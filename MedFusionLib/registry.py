@@ -37,6 +37,8 @@ class Method:
         differentiable: gradients flow to the sources.
         mixed_precision: may run under autocast on CUDA.
         double: works in float64, which MPS does not have; there the pipeline takes the CPU.
+        model: the trained model it needs, a folder of `models/`; empty if none.
+        tolerance: how far from a source the result may lie where all sources are that one; None: rounding only.
     """
 
     function: Callable[..., Any]
@@ -53,6 +55,8 @@ class Method:
     differentiable: bool = True
     mixed_precision: bool = False
     double: bool = False
+    model: str = ""
+    tolerance: float | None = None
 
     @property
     def name(self) -> str:

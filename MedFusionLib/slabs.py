@@ -199,8 +199,19 @@ class Run:
             handed["progress"] = tell
         batch = tensor[None] if self.volumetric else tensor.transpose(0, 1)
         with torch.inference_mode(), self._precision():
-            fused = self.method.function(batch, **self.parameters, **handed)
+            fused = self._folded(batch, {**self.parameters, **handed})
         return fused.squeeze(0 if self.volumetric else 1).reshape(mask.shape).float().cpu().numpy()
+
+    def _folded(self, batch: torch.Tensor, options: dict[str, Any]) -> torch.Tensor:
+        """What the method makes of the sources; one that takes fewer gets its result and the next source again."""
+        import torch
+
+        most = self.method.sources[1] or batch.shape[1]
+        fused = self.method.function(batch[:, :most], **options)
+        for number in range(most, batch.shape[1]):
+            pair = torch.cat([fused.clamp(0, 1), batch[:, number : number + 1]], 1)
+            fused = self.method.function(pair, **options)
+        return fused
 
     def _precision(self) -> Any:
         import torch

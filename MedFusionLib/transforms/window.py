@@ -28,6 +28,14 @@ def symmetric_pad(x: Tensor, axis: int, before: int, after: int) -> Tensor:
     return x.index_select(axis, torch.minimum(index, 2 * size - 1 - index))
 
 
+def at_least(x: Tensor, size: int, axes: Sequence[int]) -> Tensor:
+    """Mirror what is smaller than `size` along an axis beyond its end; larger images come back as they are."""
+    for axis in axes:
+        if x.shape[axis] < size:
+            x = symmetric_pad(x, axis, 0, size - x.shape[axis])
+    return x
+
+
 def every_second(x: Tensor, axis: int, first: int) -> Tensor:
     """The even (first = 0) or odd (first = 1) samples along one axis."""
     index = [slice(None)] * x.ndim

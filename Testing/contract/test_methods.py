@@ -30,6 +30,14 @@ def images(shape, count=2, batch=2, seed=0, dtype=torch.float32):
     return ((smooth - low) / (high - low)).to(dtype)
 
 
+def exactness(entry):
+    """How near identical sources come back.
+
+    Float32 with a few dozen additions a voxel: 64 units in the last place of 1; what was learned states its own.
+    """
+    return entry.tolerance or 64 * torch.finfo(torch.float32).eps
+
+
 def ends_of(entry):
     """Parameter sets at both ends of every bound, and at every choice."""
     for name, parameter in entry.parameters.items():
@@ -89,8 +97,7 @@ def test_identical_sources_come_back(name, dims, count):
     if entry.sources[1] is not None and count > entry.sources[1]:
         pytest.skip("takes fewer sources; the pipeline folds")
     fused = entry.function(one.expand(-1, count, *SHAPES[dims]).contiguous())
-    # Float32 with a few dozen additions a voxel: 64 units in the last place of 1.
-    assert (fused - one).abs().max() < 64 * torch.finfo(torch.float32).eps
+    assert (fused - one).abs().max() < exactness(entry)
 
 
 @pytest.mark.parametrize(("name", "dims"), [case for case in CASES if METHODS[case[0]].keeps_lone])
@@ -107,11 +114,12 @@ def test_constant_sources_give_a_constant(name, dims):
     # Two flat images: nothing may be invented between their values, and nothing may blow up where variance is zero.
     sources = torch.full((1, 2, *SHAPES[dims]), 0.25)
     sources[:, 1] = 0.75
-    fused = METHODS[name].function(sources)
+    entry = METHODS[name]
+    fused = entry.function(sources)
     assert fused.isfinite().all()
     assert fused.max() - fused.min() < 1e-5
-    assert fused.min() > 0.25 - 1e-5
-    assert fused.max() < 0.75 + 1e-5
+    assert fused.min() > 0.25 - max(1e-5, entry.tolerance or 0)
+    assert fused.max() < 0.75 + max(1e-5, entry.tolerance or 0)
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -127,7 +135,7 @@ def test_odd_and_tiny_sizes_work(name, shape):
         one = torch.rand((2, 1, *shape), generator=torch.Generator().manual_seed(1))
     fused = entry.function(torch.cat([one, one], 1))
     assert fused.shape == one.shape
-    assert (fused - one).abs().max() < 64 * torch.finfo(torch.float32).eps
+    assert (fused - one).abs().max() < exactness(entry)
 
 
 @pytest.mark.parametrize(("name", "dims"), CASES)

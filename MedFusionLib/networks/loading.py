@@ -1,0 +1,49 @@
+"""A trained network by its name, ready to run where the images are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from MedFusionLib.errors import FileError
+from MedFusionLib.weights import find_model
+
+
+def trained(name: str, build: Callable[[Any], nn.Module], config: Callable[..., Any], like: Tensor) -> Any:
+    """A network with its shipped weights, on the device and in the precision of the images.
+
+    Args:
+        name: of the model.
+        build: configuration -> network.
+        config: the network's configuration class; the model's card fills it.
+        like: the images it is for.
+
+    Raises:
+        UnknownNameError: if the model is not installed.
+        FileError: if its files are missing, truncated, foreign, or of another network.
+    """
+    return _trained(name, build, config, like.device, like.dtype)
+
+
+@lru_cache(maxsize=16)
+def _trained(
+    name: str, build: Callable[[Any], nn.Module], config: Callable[..., Any], device: torch.device, dtype: torch.dtype
+) -> nn.Module:
+    model = find_model(name)
+    told = {key: tuple(value) if isinstance(value, list) else value for key, value in model.card["config"].items()}
+    network = build(config(**told))
+    try:
+        network.load_state_dict({key: value.to(torch.float32) for key, value in model.weights().items()})
+    except RuntimeError as error:
+        raise FileError(f"Weights of {name}", found=str(error), accepted="the tensors of this network") from error
+    # Outside inference mode, so that gradients can flow through it to the images.
+    with torch.inference_mode(False):
+        network = network.eval().requires_grad_(False).to(device=device, dtype=dtype)
+        for weight in network.parameters():
+            if weight.ndim == 4:
+                weight.data = weight.data.contiguous(memory_format=torch.channels_last)
+        return network

@@ -1,0 +1,203 @@
+"""Training: patients apart, the same seed the same bits, resumed or not; bad data named; a model that loads again."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from MedFusionLib.cli import main
+from MedFusionLib.errors import Cancelled, DataError, FileError, RunError, SaveError
+from MedFusionLib.networks.densefuse import Config, DenseFuse
+from MedFusionLib.training.loop import CHECKPOINT, Schedule, train
+from MedFusionLib.training.losses import ms_ssim, squared, ssim
+from MedFusionLib.training.pairs import load_split
+from MedFusionLib.training.patches import Augmentation, Patches, augmented
+from MedFusionLib.training.recipes.densefuse import loss
+from MedFusionLib.weights import find_model
+
+SMALL = Config(width=4, layers=2)
+QUICK = Schedule(steps=6, rate=1e-3, every=2)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """Two sets of pictures of three patients each; ids 90 and above are for testing."""
+    root = tmp_path_factory.mktemp("data")
+    ids = [f"{patient}{number}" for patient in (1, 2, 3, 9) for number in range(3)]
+    pick, splits = np.random.default_rng(0), {}
+    for name in ("CT-MRI", "PET-MRI"):
+        for modality in name.split("-"):
+            folder = root / name / modality
+            folder.mkdir(parents=True)
+            for each in ids:
+                picture = np.zeros((72, 80), np.uint8)
+                picture[8:64, 8:72] = pick.integers(40, 255, (56, 64))
+                Image.fromarray(picture).save(folder / f"{each}.png")
+        train, test = ([each for each in ids if (each[0] == "9") is wanted] for wanted in (False, True))
+        splits[name] = {"train": train, "test": test, "case": {each: each[0] for each in ids}}
+    (root / "splits.json").write_text(json.dumps(splits), encoding="utf-8")
+    return root
+
+
+@pytest.fixture(scope="module")
+def split(data):
+    return load_split(data)
+
+
+def patches(split, seed=0):
+    return Patches(split.train, 32, 2, seed)
+
+
+def trained(split, folder, schedule=QUICK, progress=None):
+    torch.manual_seed(0)
+    validation = [Patches(split.validation, 32, 2, 1)()]
+    return train(DenseFuse(SMALL), loss, patches(split), validation, folder, schedule, progress=progress)
+
+
+def test_no_patient_is_in_two_parts_and_test_ids_are_never_read(split):
+    for ours, theirs in zip(split.train, split.validation, strict=True):
+        assert ours.group == theirs.group
+        assert not set(ours.patients) & set(theirs.patients)
+        assert set(ours.patients) | set(theirs.patients) == {"1", "2", "3"}
+        assert len(ours.images) + len(theirs.images) == 9
+
+
+def test_a_file_that_cannot_be_read_is_named_left_out_and_counted(data, tmp_path, caplog):
+    import shutil
+
+    copy = tmp_path / "data"
+    shutil.copytree(data, copy)
+    (copy / "CT-MRI" / "CT" / "11.png").write_bytes(b"\x89PNG no picture")
+    split = load_split(copy)
+    assert split.skipped == 1
+    assert "11" in caplog.text
+    assert sum(len(part.images) for part in (split.train[0], split.validation[0])) == 8
+
+
+def test_data_that_cannot_teach_is_told(data, tmp_path):
+    with pytest.raises(FileError, match="no case"):
+        load_split(tmp_path)
+    with pytest.raises(FileError, match="no such folder"):
+        load_split(tmp_path / "nowhere")
+    with pytest.raises(FileError, match="no SPECT-MRI"):
+        load_split(data, ["SPECT-MRI"])
+    (tmp_path / "CT-MRI" / "CT").mkdir(parents=True)
+    Image.fromarray(np.eye(72, dtype=np.uint8) * 255).save(tmp_path / "CT-MRI" / "CT" / "1.png")
+    with pytest.raises(FileError, match="two modalities"):
+        load_split(tmp_path)
+    (tmp_path / "CT-MRI" / "MRI").mkdir()
+    Image.fromarray(np.eye(72, dtype=np.uint8) * 200).save(tmp_path / "CT-MRI" / "MRI" / "1.png")
+    with pytest.raises(DataError, match="two or more"):
+        load_split(tmp_path)
+
+
+def test_the_same_seed_gives_the_same_patches_in_range(split):
+    first, second, other = patches(split)(), patches(split)(), patches(split, seed=1)()
+    assert torch.equal(first, second)
+    assert not torch.equal(first, other)
+    assert first.shape == (2, 2, 32, 32)
+    assert first.min() >= 0
+    assert first.max() <= 1
+
+
+def test_geometry_is_shared_by_the_sources_and_shading_is_not():
+    image = torch.rand((4, 1, 32, 32), generator=torch.Generator().manual_seed(0)).repeat(1, 2, 1, 1)
+    turned = augmented(image, Augmentation(gamma=1.0, noise=0.0), torch.Generator().manual_seed(0))
+    assert torch.equal(turned[:, 0], turned[:, 1])
+    assert not torch.allclose(turned, image, atol=0.05)
+    shaded = augmented(image, Augmentation(degrees=0, scale=1.0, noise=0.0), torch.Generator().manual_seed(0))
+    assert not torch.allclose(shaded[:, 0], shaded[:, 1], atol=0.01)
+
+
+def test_losses_agree_with_the_metrics_and_are_zero_for_identical_images():
+    from MedFusionLib.registry import find_metric
+
+    generator = torch.Generator().manual_seed(0)
+    fused, sources = torch.rand((2, 1, 40, 40), generator=generator), torch.rand((2, 3, 40, 40), generator=generator)
+    metric = find_metric("ssim").function(255 * fused, 255 * sources)
+    torch.testing.assert_close(ssim(fused, sources), metric, atol=1e-4, rtol=0)
+    same = fused.expand(-1, 3, -1, -1)
+    assert squared(fused, same).abs().max() == 0
+    torch.testing.assert_close(ssim(fused, same), torch.ones(2, 3), atol=1e-5, rtol=0)
+    torch.testing.assert_close(ms_ssim(fused, same, scales=2), torch.ones(2, 3), atol=1e-5, rtol=0)
+
+
+def test_training_learns_and_a_second_run_gives_the_same_bits(split, tmp_path):
+    first = trained(split, tmp_path / "a", Schedule(steps=30, rate=3e-3, every=5, average=0.5))
+    assert first.best < 0.8 * first.curve[0]["validation"]
+    second = trained(split, tmp_path / "b", Schedule(steps=30, rate=3e-3, every=5, average=0.5))
+    assert all(torch.equal(first.tensors[name], second.tensors[name]) for name in first.tensors)
+
+
+def test_a_training_that_was_stopped_goes_on_to_the_same_bits(split, tmp_path):
+    whole = trained(split, tmp_path / "whole")
+
+    def stop(fraction, message):
+        # Behind the checkpoint of step 4: what came after it is made again.
+        if fraction > 4.5 / 6:
+            raise Cancelled(message)
+
+    with pytest.raises(Cancelled):
+        trained(split, tmp_path / "parts", progress=stop)
+    resumed = trained(split, tmp_path / "parts")
+    assert resumed.steps == whole.steps
+    assert [row["validation"] for row in resumed.curve] == [row["validation"] for row in whole.curve]
+    assert all(torch.equal(whole.tensors[name], resumed.tensors[name]) for name in whole.tensors)
+
+
+def test_a_foreign_checkpoint_is_told(split, tmp_path):
+    trained(split, tmp_path)
+    with pytest.raises(FileError, match="same network and schedule"):
+        trained(split, tmp_path, Schedule(steps=7, rate=1e-3, every=2))
+    (tmp_path / CHECKPOINT).write_bytes(b"truncated")
+    with pytest.raises(FileError, match="Checkpoint"):
+        trained(split, tmp_path)
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), RuntimeError("write failed")])
+def test_a_full_disk_leaves_the_last_checkpoint(split, tmp_path, monkeypatch, error):
+    trained(split, tmp_path, Schedule(steps=6, rate=1e-3, every=2, minutes=0))
+    before = (tmp_path / CHECKPOINT).read_bytes()
+
+    def full(*args, **others):
+        raise error
+
+    monkeypatch.setattr(torch, "save", full)
+    with pytest.raises(SaveError, match="Save"):
+        trained(split, tmp_path)
+    assert (tmp_path / CHECKPOINT).read_bytes() == before
+
+
+def test_a_loss_that_is_no_number_stops_the_training(split, tmp_path):
+    with pytest.raises(RunError, match="loss nan"):
+        train(DenseFuse(SMALL), lambda net, batch: loss(net, batch) * torch.nan, patches(split), [], tmp_path, QUICK)
+
+
+def test_training_ends_when_nothing_gets_better(split, tmp_path):
+    torch.manual_seed(0)
+    network = DenseFuse(SMALL)
+    schedule = Schedule(steps=100, rate=0.0, every=1, patience=3)
+    ended = train(network, loss, patches(split), [Patches(split.validation, 32, 2, 1)()], tmp_path, schedule)
+    assert ended.steps == 5
+
+
+def test_the_command_makes_a_model_that_loads_again(data, tmp_path, capsys):
+    out = tmp_path / "model"
+    assert main(f"train densefuse --data {data} -o {out} --minutes 0.01 --device cpu --quiet".split()) == 0
+    model = find_model(out)
+    network = DenseFuse(Config(**model.card["config"])).eval()
+    network.load_state_dict({name: each.float() for name, each in model.weights().items()})
+    golden = model.golden()
+    with torch.no_grad():
+        torch.testing.assert_close(network(golden["sources"][:, :1]), golden["output"])
+    assert (out / "curve.png").is_file()
+    assert (out / "curve.csv").read_text(encoding="utf-8").startswith("step,training,validation")
+    again = f"train densefuse --data {data} -o {tmp_path / 'more'} --minutes 0 --device cpu --quiet --from {out}"
+    assert main(again.split()) == 0
+    assert find_model(tmp_path / "more").card["started_from"] == str(out)
+    assert main(f"train nothing --data {data}".split()) == 2
+    assert "densefuse" in capsys.readouterr().err
