@@ -140,3 +140,13 @@ def _turned(patches: Tensor, augmentation: Augmentation, uniform: object) -> Ten
     theta = torch.stack([*rows, zero], 1).view(count, 2, 3)
     grid = functional.affine_grid(theta, list(patches.shape), align_corners=False)
     return functional.grid_sample(patches, grid, padding_mode="reflection", align_corners=False)
+
+
+def blurred(image: Tensor, sigma: float) -> Tensor:
+    """(1, 1, H, W) under a Gaussian of `sigma` pixels; borders repeat."""
+    reach = int(3 * sigma + 0.5)
+    places = torch.arange(-reach, reach + 1, dtype=image.dtype)
+    taps = torch.exp(-(places**2) / (2 * sigma**2))
+    taps = taps / taps.sum()
+    padded = functional.pad(image, (reach, reach, reach, reach), mode="replicate")
+    return functional.conv2d(functional.conv2d(padded, taps.view(1, 1, -1, 1)), taps.view(1, 1, 1, -1))

@@ -14,6 +14,7 @@ from torch.nn import functional
 from MedFusionLib.networks.ifcnn import IFCNN, Config
 from MedFusionLib.training.loop import Schedule
 from MedFusionLib.training.losses import squared, ssim
+from MedFusionLib.training.patches import blurred
 from MedFusionLib.training.recipe import Recipe
 
 _COARSE = 5
@@ -27,18 +28,8 @@ def out_of_focus(patches: Tensor, generator: torch.Generator) -> Tensor:
     noise = torch.randn((count, 1, _COARSE, _COARSE), generator=generator)
     mask = (20 * functional.interpolate(noise, (height, width), mode="bicubic", align_corners=True)).sigmoid()
     widths = torch.rand(count, generator=generator) * 2.5 + 0.5
-    soft = torch.cat([_blurred(each[None], float(sigma)) for each, sigma in zip(image, widths, strict=True)])
+    soft = torch.cat([blurred(each[None], float(sigma)) for each, sigma in zip(image, widths, strict=True)])
     return torch.cat([mask * image + (1 - mask) * soft, (1 - mask) * image + mask * soft, image], 1)
-
-
-def _blurred(image: Tensor, sigma: float) -> Tensor:
-    """(1, 1, H, W) under a Gaussian."""
-    reach = int(3 * sigma + 0.5)
-    places = torch.arange(-reach, reach + 1, dtype=image.dtype)
-    taps = torch.exp(-(places**2) / (2 * sigma**2))
-    taps = taps / taps.sum()
-    padded = functional.pad(image, (reach, reach, reach, reach), mode="replicate")
-    return functional.conv2d(functional.conv2d(padded, taps.view(1, 1, -1, 1)), taps.view(1, 1, 1, -1))
 
 
 def loss(network: nn.Module, batch: Tensor) -> Tensor:
