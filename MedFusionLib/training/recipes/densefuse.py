@@ -31,5 +31,5 @@ RECIPE = Recipe(
     limits="trained on brain slices of 256 x 256; not for diagnosis",
     golden=lambda network, sources: network(sources[:, :1]),
     batch=8,
-    schedule=Schedule(steps=3000, rate=1e-3),
+    schedule=Schedule(steps=1200, rate=1e-3),
 )

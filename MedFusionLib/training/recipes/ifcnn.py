@@ -1,8 +1,9 @@
-"""IFCNN as in the paper: sharp slices are to be found again in two copies, each blurred in another part.
+"""IFCNN: slices are to be found again in two copies, each spoiled in another part.
 
     medfusion train ifcnn --data DIR
 
-The paper blurs natural images by their depth; here random smooth masks say what is out of focus.
+The paper blurs natural images by their depth. Here random smooth masks say where a copy is spoiled; half of the copies
+are blurred there and half dimmed, since one modality shows bright what another shows black, which blur does not teach.
 """
 
 from __future__ import annotations
@@ -21,19 +22,21 @@ _COARSE = 5
 """Random numbers a side of a patch that a mask is made of."""
 
 
-def out_of_focus(patches: Tensor, generator: torch.Generator) -> Tensor:
-    """(B, K, H, W) -> (B, 3, H, W): two copies of the first source, each sharp where the other is not, and itself."""
+def spoiled(patches: Tensor, generator: torch.Generator) -> Tensor:
+    """(B, K, H, W) -> (B, 3, H, W): two copies of the first source, each whole where the other is not, and itself."""
     image = patches[:, :1]
     count, _, height, width = image.shape
     noise = torch.randn((count, 1, _COARSE, _COARSE), generator=generator)
     mask = (20 * functional.interpolate(noise, (height, width), mode="bicubic", align_corners=True)).sigmoid()
-    widths = torch.rand(count, generator=generator) * 2.5 + 0.5
+    widths, rest = torch.rand(count, generator=generator) * 2.5 + 0.5, torch.rand(count, generator=generator)
     soft = torch.cat([blurred(each[None], float(sigma)) for each, sigma in zip(image, widths, strict=True)])
-    return torch.cat([mask * image + (1 - mask) * soft, (1 - mask) * image + mask * soft, image], 1)
+    dimmed = torch.rand(count, generator=generator) < 0.5
+    worse = torch.where(dimmed[:, None, None, None], image * rest[:, None, None, None], soft)
+    return torch.cat([mask * image + (1 - mask) * worse, (1 - mask) * image + mask * worse, image], 1)
 
 
 def loss(network: nn.Module, batch: Tensor) -> Tensor:
-    """Of what `out_of_focus` made."""
+    """Of what `spoiled` made."""
     fused, sharp = network(batch[:, :2]), batch[:, 2:]
     return (20 * squared(fused, sharp) + 0.5 * (1 - ssim(fused, sharp))).mean()
 
@@ -46,9 +49,9 @@ RECIPE = Recipe(
     config=Config(),
     loss=loss,
     use="`ifcnn`",
-    limits="trained to join sharp parts of brain slices of 256 x 256; not for diagnosis",
+    limits="trained to join whole parts of spoiled brain slices of 256 x 256; not for diagnosis",
     golden=lambda network, sources: network(sources),
     batch=8,
     schedule=Schedule(steps=2000, rate=1e-3),
-    prepare=out_of_focus,
+    prepare=spoiled,
 )

@@ -41,7 +41,7 @@ RECIPE = Recipe(
     build=StackedAutoencoder,
     config=Config(),
     loss=loss,
-    schedule=Schedule(steps=3000, rate=2e-3),
+    schedule=Schedule(steps=2000, rate=2e-3),
     use="the maps of `stacked_autoencoder`",
     limits="trained on brain slices of 256 x 256; not for diagnosis",
     golden=lambda network, sources: network(sources[:, :1]),

@@ -49,5 +49,5 @@ RECIPE = Recipe(
     limits="trained on brain slices of 256 x 256 (CT, PET and SPECT with MR); not for diagnosis",
     golden=lambda network, sources: network(sources),
     batch=8,
-    schedule=Schedule(steps=3000, rate=5e-4),
+    schedule=Schedule(steps=1200, rate=5e-4),
 )
