@@ -216,6 +216,8 @@ print((peak_bytes() - before) / (4 * sources.numel()))
 )
 def test_the_declared_workspace_is_enough(name, dims, count):
     # Slabs are sized by it: a method that takes more than it says could run out of memory.
+    if METHODS[name].sources[1] is not None and count > METHODS[name].sources[1]:
+        pytest.skip("takes fewer sources; the pipeline folds")
     command = [sys.executable, "-c", PEAK, name, str(count), str(dims)]
     measured = float(subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT).stdout)
     # The allocator may keep a little more than is in use.
