@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from MedFusionLib import __version__
-from MedFusionLib.commands import benchmark, demo, evaluate, fuse, methods, metrics, models, train
+from MedFusionLib.commands import benchmark, demo, evaluate, fuse, import_weights, methods, metrics, models, train
 from MedFusionLib.errors import InputError, MedFusionError
 
 COMMANDS = (
@@ -24,6 +24,7 @@ COMMANDS = (
     ("metrics", metrics, "list the metrics, or one with its facts"),
     ("models", models, "list the trained models, or show the card of one"),
     ("train", train, "train a model by its recipe, on your own data too"),
+    ("import-weights", import_weights, "bring in weights that the authors of a network published"),
     ("demo", demo, "fuse a synthetic head in four combinations"),
 )
 

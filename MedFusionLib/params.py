@@ -17,7 +17,7 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 from MedFusionLib.errors import ParameterError
 
-HANDED_OVER = ("modalities", "spacing", "mask", "moments", "progress", "label", "fused_rgb", "source_rgb")
+HANDED_OVER = ("modalities", "spacing", "mask", "moments", "progress", "model", "label", "fused_rgb", "source_rgb")
 """Keywords that are filled for a method or metric that names them; they are no parameters of the user."""
 
 

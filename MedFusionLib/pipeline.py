@@ -6,6 +6,7 @@ import logging
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
+from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -59,6 +60,7 @@ def fuse(
     color: str = AUTOMATIC,
     interpolation: str | None = None,
     plane: str = AUTOMATIC,
+    model: str | Path | None = None,
     device: str = AUTOMATIC,
     progress: Progress | None = None,
 ) -> Fused:
@@ -77,6 +79,7 @@ def fuse(
         color: a color table for the functional sources, "auto" or "none".
         interpolation: "linear", "bspline" or "nearest" for all.
         plane: "volume", "axial", "coronal", "sagittal", "all" or "auto"; see `fuse_aligned`.
+        model: folder of a model to run a learned method with instead of the shipped one.
         device: "auto", "cpu", "cuda", "cuda:1", "mps".
         progress: called with (fraction 0..1, message), at least once a slab; raise `Cancelled` in it to stop.
 
@@ -87,7 +90,7 @@ def fuse(
         InputError: its kinds say what is wrong with the volumes or the choices, before any long work starts.
         OutOfMemoryError: if not even the smallest slab fits.
     """
-    check_choices(method, parameters, plane, device, register)
+    check_choices(method, parameters, plane, device, register, model)
     aligned = bring_together(
         volumes,
         register=register,
@@ -105,6 +108,7 @@ def fuse(
         method=method,
         parameters=parameters,
         plane=plane,
+        model=model,
         device=device,
         progress=part(progress, _ALIGN_SHARE, 1),
     )
@@ -160,6 +164,7 @@ def fuse_aligned(
     method: str = "laplacian",
     parameters: Mapping[str, Any] | None = None,
     plane: str = AUTOMATIC,
+    model: str | Path | None = None,
     device: str = AUTOMATIC,
     progress: Progress | None = None,
 ) -> Fused:
@@ -171,13 +176,15 @@ def fuse_aligned(
         parameters: the method's own, by name.
         plane: "volume" fuses in 3-D; "axial", "coronal" or "sagittal" slice by slice; "all" averages these three.
             "auto" is 3-D where the method can and the voxels are nearly cubic, else the thick slices one by one.
+        model: folder (or name) of a model to run a learned method with instead of the shipped one, as `medfusion train`
+            and `medfusion import-weights` write it.
         device: "auto" (CUDA, else MPS, else CPU), "cpu", "cuda", "cuda:1", "mps".
         progress: as in `fuse`.
 
     Raises:
         UnknownNameError, ParameterError, DataError, InputError, OutOfMemoryError: as in `fuse`.
     """
-    entry, chosen, target = check_choices(method, parameters, plane, device)
+    entry, chosen, target = check_choices(method, parameters, plane, device, model=model)
     order = _order(entry, aligned)
     notes: list[str] = []
     if entry.sources[1] and len(order) > entry.sources[1]:
@@ -190,7 +197,7 @@ def fuse_aligned(
     values, clipped, devices = np.zeros(0, np.float32), 0, []
     for number, name in enumerate(planes):
         share = part(progress, number / len(planes), (number + 1) / len(planes))
-        result, run = _pass(aligned, entry, chosen, name, target, notes, share)
+        result, run = _pass(aligned, entry, chosen, name, model, target, notes, share)
         values = result if number == 0 else np.add(values, result, out=values)
         clipped += run.clipped
         devices.append(_device_name(run.device))
@@ -204,10 +211,15 @@ def fuse_aligned(
         "medfusion": __version__,
         "method": entry.name,
         "parameters": chosen,
-        "plan": {**aligned.story.get("plan", {}), "plane": plane, "device": device},
+        "plan": {
+            **aligned.story.get("plan", {}),
+            "plane": plane,
+            "device": device,
+            **({} if model is None else {"model": str(model)}),
+        },
         "planes": planes,
         "devices": sorted(set(devices)),
-        **_model_told(entry),
+        **_model_told(model or entry.model),
         "versions": _versions(),
         "fused_clipped_share": clipped / max(1, len(planes) * int(aligned.mask.sum())),
         "notes": [*aligned.story.get("notes", ()), *notes],
@@ -217,7 +229,12 @@ def fuse_aligned(
 
 
 def check_choices(
-    method: str, parameters: Mapping[str, Any] | None, plane: str, device: str, register: str = NONE
+    method: str,
+    parameters: Mapping[str, Any] | None,
+    plane: str,
+    device: str,
+    register: str = NONE,
+    model: str | Path | None = None,
 ) -> tuple[Method, dict[str, Any], torch.device]:
     """The method, all of its parameters and the device, before any work starts.
 
@@ -231,6 +248,8 @@ def check_choices(
         raise ParameterError(f"Plane for {entry.title}", found=repr(plane), accepted=", ".join(able))
     if register not in REGISTRATIONS:
         raise ParameterError("Registration", found=repr(register), accepted=", ".join(REGISTRATIONS))
+    if model is not None and not entry.model:
+        raise ParameterError(f"Model for {entry.title}", found=str(model), accepted="none: it was not learned")
     return entry, chosen, find_device(device)
 
 
@@ -250,6 +269,7 @@ def _pass(
     entry: Method,
     parameters: dict[str, Any],
     plane: str,
+    model: str | Path | None,
     device: torch.device,
     notes: list[str],
     progress: Progress | None,
@@ -265,7 +285,8 @@ def _pass(
         order.index(aligned.reference),
     )
     result = aligned.volumes[aligned.reference].array.copy()
-    run = Run(entry, parameters, _handed(entry, aligned, axis, volumetric, sources), volumetric, device, notes)
+    handed = _handed(entry, aligned, axis, volumetric, sources) | ({} if model is None else {"model": model})
+    run = Run(entry, parameters, handed, volumetric, device, notes)
     run(sources, np.moveaxis(result, axis, 0), progress)
     return result, run
 
@@ -286,13 +307,14 @@ def _handed(entry: Method, aligned: Aligned, axis: int, volumetric: bool, source
     return handed
 
 
-def _model_told(entry: Method) -> dict[str, Any]:
-    """Which weights a learned method ran with."""
-    if not entry.model:
+def _model_told(name: str | Path) -> dict[str, Any]:
+    """Which weights a learned method ran with; nothing for the others."""
+    if not name:
         return {}
     from MedFusionLib.weights import WEIGHTS, find_model
 
-    return {"model": {"name": entry.model, "sha256": find_model(entry.model).card["sha256"][WEIGHTS]}}
+    card = find_model(name).card
+    return {"model": {"name": card["name"], "sha256": card["sha256"][WEIGHTS]}}
 
 
 def _planes(entry: Method, grid: Grid, plane: str) -> list[str]:

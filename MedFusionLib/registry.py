@@ -38,7 +38,8 @@ class Method:
         mixed_precision: may run under autocast on CUDA.
         double: works in float64, which MPS does not have; there the pipeline takes the CPU.
         model: the trained model it needs, a folder of `models/`; empty if none.
-        tolerance: how far from a source the result may lie where all sources are that one; None: rounding only.
+        tolerance: mean absolute difference that the result may have from sources that are all the same, for learned
+            methods; None: they come back but for rounding.
     """
 
     function: Callable[..., Any]

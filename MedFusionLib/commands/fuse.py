@@ -33,6 +33,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     add("-o", "--output", type=Path, required=True, help="the fused volume; its ending says the format")
     add("--modality", nargs="+", metavar="M", help="CT, MR, PET, SPECT or OTHER for each volume (DICOM knows its own)")
     add("--method", default="laplacian", help="see `medfusion methods` (default: laplacian)")
+    add("--model", type=Path, metavar="DIR", help="weights for a learned method: what train or import-weights wrote")
     add("--set", nargs="+", action="extend", default=[], metavar="NAME=VALUE", help="parameters of the method")
     add(
         "--register",
@@ -64,7 +65,7 @@ def _fuse(options: argparse.Namespace) -> None:
     from MedFusionLib.save import save_json, save_text, save_volume
 
     parameters = _pairs(options.set)
-    check_choices(options.method, parameters, options.plane, options.device, options.register)
+    check_choices(options.method, parameters, options.plane, options.device, options.register, options.model)
     _check_outputs(options)
     modalities = one_each("--modality", options.modality, len(options.inputs))
     poses = transforms(options.transform, len(options.inputs))
@@ -86,6 +87,7 @@ def _fuse(options: argparse.Namespace) -> None:
             method=options.method,
             parameters=parameters,
             plane=options.plane,
+            model=options.model,
             device=options.device,
             progress=part(progress, 0.6, 0.9 if options.report else 1),
         )

@@ -23,6 +23,7 @@ def cnn_pyramid(
     *,
     levels: Annotated[int, Range(1, 8, unit="levels")] = 6,
     similarity: Annotated[float, Range(0, 1)] = 0.6,
+    model="cnn_pyramid",
 ):
     """Fuse (B, 2, H, W) in [0, 1] into (B, 1, H, W).
 
@@ -33,6 +34,7 @@ def cnn_pyramid(
         sources: harmonized images.
         levels: how often the image is halved; the paper goes on until one pixel is left.
         similarity: of two bands around a pixel, from which on they are weighed; below it the stronger one is taken.
+        model: name or folder of the network's weights.
     """
     from MedFusionLib.networks.loading import trained
     from MedFusionLib.networks.siamese import Config, Siamese
@@ -40,7 +42,7 @@ def cnn_pyramid(
     from MedFusionLib.transforms.window import spatial_axes
 
     axes = spatial_axes(sources)
-    weight, above = _weights(trained("cnn_pyramid", Siamese, Config, sources), sources), sources
+    weight, above = _weights(trained(model, Siamese, Config, sources), sources), sources
     bands = []
     for detail, below in details(sources, levels, axes):
         bands.append(_joined(detail, weight, similarity))

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-JOINS = ("max", "mean", "sum")
+_MEAN, _DEVIATION, _LUMA = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225], [0.299, 0.587, 0.114]
 
 
 @dataclass(frozen=True)
@@ -20,18 +20,21 @@ class Config:
     """Sizes of the network; the paper's by default.
 
     Args:
-        channels: of images: 3 in the paper (gray is repeated), 1 here.
+        channels: of images: 1, or 3 as in the published networks: gray is repeated, standardized as they had ImageNet's
+            pictures, and the result is the luma. (The paper does not tell; with it the authors' own images come out.)
         width: of the features.
-        join: how features of the sources become one: "max", "mean" or "sum".
     """
 
     channels: int = 1
     width: int = 64
-    join: str = "max"
 
 
 class IFCNN(nn.Module):
     """Two layers for each source, a rule, two layers for the result."""
+
+    mean: Tensor
+    deviation: Tensor
+    luma: Tensor
 
     def __init__(self, config: Config = Config()):
         super().__init__()
@@ -43,20 +46,26 @@ class IFCNN(nn.Module):
         self.conv2, self.conv3 = _layer(width), _layer(width)
         self.conv4 = nn.Conv2d(width, config.channels, 1)
 
+        published = config.channels == 3
+        for name, values in (("mean", _MEAN), ("deviation", _DEVIATION), ("luma", _LUMA)):
+            numbers = torch.tensor(values if published else [float(name != "mean")]).view(1, -1, 1, 1)
+            self.register_buffer(name, numbers, persistent=False)
+
     def encode(self, images: Tensor) -> Tensor:
-        """(B, channels, H, W) in [0, 1] -> (B, width, H, W)."""
+        """(B, channels, H, W) -> (B, width, H, W)."""
         return self.conv2(self.conv1(images))
 
     def decode(self, features: Tensor) -> Tensor:
         """(B, width, H, W) -> (B, channels, H, W), not clipped."""
         return self.conv4(self.conv3(features))
 
-    def forward(self, sources: Tensor) -> Tensor:
-        """(B, K, H, W) gray in [0, 1] -> (B, 1, H, W), not clipped."""
+    def forward(self, sources: Tensor, join: str = "max") -> Tensor:
+        """(B, K, H, W) gray in [0, 1] -> (B, 1, H, W), not clipped; features joined by their "max", "mean" or "sum"."""
         count, number = sources.shape[:2]
         gray = sources.flatten(0, 1)[:, None].expand(-1, self.config.channels, -1, -1)
-        features = self.encode(gray).unflatten(0, (count, number))
-        return self.decode(joined(features, self.config.join)).mean(1, keepdim=True)
+        features = self.encode((gray - self.mean) / self.deviation).unflatten(0, (count, number))
+        fused = self.decode(joined(features, join)) * self.deviation + self.mean
+        return (fused * self.luma).sum(1, keepdim=True)
 
 
 def joined(features: Tensor, join: str) -> Tensor:

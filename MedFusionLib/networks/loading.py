@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -13,11 +14,11 @@ from MedFusionLib.errors import FileError
 from MedFusionLib.weights import find_model
 
 
-def trained(name: str, build: Callable[[Any], nn.Module], config: Callable[..., Any], like: Tensor) -> Any:
+def trained(name: str | Path, build: Callable[[Any], nn.Module], config: Callable[..., Any], like: Tensor) -> Any:
     """A network with its shipped weights, on the device and in the precision of the images.
 
     Args:
-        name: of the model.
+        name: of the model, or its folder.
         build: configuration -> network.
         config: the network's configuration class; the model's card fills it.
         like: the images it is for.
@@ -31,7 +32,11 @@ def trained(name: str, build: Callable[[Any], nn.Module], config: Callable[..., 
 
 @lru_cache(maxsize=16)
 def _trained(
-    name: str, build: Callable[[Any], nn.Module], config: Callable[..., Any], device: torch.device, dtype: torch.dtype
+    name: str | Path,
+    build: Callable[[Any], nn.Module],
+    config: Callable[..., Any],
+    device: torch.device,
+    dtype: torch.dtype,
 ) -> nn.Module:
     model = find_model(name)
     told = {key: tuple(value) if isinstance(value, list) else value for key, value in model.card["config"].items()}
