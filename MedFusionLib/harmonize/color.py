@@ -57,6 +57,9 @@ _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 _TABLE_MATCH = 6 / 255
 """Largest channel difference to a table's curve: 8-bit rounding of a 128-color palette stays within 4 levels."""
 
+_MOST_COLORS = 1500
+"""Colors, told apart at 32 levels a channel, that a palette and what interpolation mixes of it can have."""
+
 
 @cache
 def table(name: str) -> np.ndarray:
@@ -135,3 +138,29 @@ def uptake_of(rgb: np.ndarray) -> tuple[np.ndarray, str] | None:
         if shown[fits].sum() >= 0.99 * shown.sum() and len(np.unique(level[fits & in_color])) >= 8:
             return (level[where.ravel()] / np.float32(255)).astype(np.float32).reshape(rgb.shape[:-1]), name
     return None
+
+
+def along_palette(rgb: np.ndarray) -> np.ndarray | None:
+    """How far along its palette, from black, each color of (…, 3) uint8 pseudo-color lies: (…,) in [0, 1].
+
+    For palettes that no table is known of, and for known ones whose colors were interpolated or brightened: colors of a
+    palette lie along a curve, and the way along it grows with uptake, which luma does not. It is the way over the
+    colors there are whose steps have the least sum of squares, so that it keeps to the curve (geodesic distance as in
+    Tenenbaum et al. 2000, doi 10.1126/science.290.5500.2319). None if there are too many colors for a curve.
+    """
+    from scipy.sparse.csgraph import dijkstra
+    from scipy.spatial.distance import cdist
+
+    packed = (rgb >> 3).astype(np.intp) @ np.array([1024, 32, 1])
+    present = np.flatnonzero(np.bincount(packed.ravel(), minlength=32768))
+    if len(present) > _MOST_COLORS:
+        return None
+    colors = np.stack([present >> 10, present >> 5 & 31, present & 31], -1).astype(np.float64)
+    steps = cdist(colors, colors)
+    cost, before = dijkstra(steps**2, indices=colors.sum(1).argmin(), return_predecessors=True)
+    lengths = np.zeros(len(colors), np.float32)
+    for color in np.argsort(cost)[1:]:
+        lengths[color] = lengths[before[color]] + steps[before[color], color]
+    way = np.zeros(32768, np.float32)
+    way[present] = lengths / max(1.0, float(lengths.max()))
+    return way[packed]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from MedFusionLib.errors import DataError, GeometryError
-from MedFusionLib.harmonize.color import luma, uptake_of
+from MedFusionLib.harmonize.color import along_palette, luma, uptake_of
 from MedFusionLib.harmonize.mask import noise_floor
 from MedFusionLib.harmonize.normalize import window_of
 from MedFusionLib.harmonize.resample import filled
@@ -111,9 +111,9 @@ class Pair:
 def seen(volume: Volume, mm: float, mask: np.ndarray | None = None) -> Image:
     """What registration compares of a volume, in voxels of about `mm` or its own.
 
-    Uptake where color can be turned back into it, else luma; windowed as for fusion, then half way equalized: every
-    bin of the histograms gets its share of the object, so that faint uptake and soft tissue count beside hot spots
-    and bone.
+    Uptake where color can be turned back into it, else the way along its palette, else luma; windowed as for fusion,
+    then half way equalized: every bin of the histograms gets its share of the object, so that faint uptake and soft
+    tissue count beside hot spots and bone.
 
     Args:
         volume: scalar or color; voxels without a number do not count.
@@ -170,9 +170,17 @@ def _half_equalized(values: np.ndarray) -> np.ndarray:
 def _scalar(volume: Volume) -> Volume:
     if not volume.is_color:
         return volume
-    known = uptake_of(volume.array) if volume.is_functional else None
-    gray = known[0] if known else luma(volume.array / np.float32(255))
-    return volume.with_array(np.rint(gray * 255), unit=LEVELS)
+    return volume.with_array(np.rint(_gray(volume) * 255), unit=LEVELS)
+
+
+def _gray(volume: Volume) -> np.ndarray:
+    """Uptake, else what grows with it, else luma: (K, J, I) in [0, 1]."""
+    if volume.is_functional:
+        known = uptake_of(volume.array)
+        way = along_palette(volume.array) if known is None else known[0]
+        if way is not None:
+            return way
+    return luma(volume.array / np.float32(255))
 
 
 def _means(values: np.ndarray, factors: list[int]) -> np.ndarray:

@@ -6,10 +6,22 @@ import colorsys
 
 import numpy as np
 import pytest
+from scipy.ndimage import gaussian_filter
+from scipy.stats import spearmanr
 
 from MedFusionLib.errors import UnknownNameError
 from MedFusionLib.harmonize import align
-from MedFusionLib.harmonize.color import TABLES, blended, chroma, colorize, luma, recolor, table, uptake_of
+from MedFusionLib.harmonize.color import (
+    TABLES,
+    along_palette,
+    blended,
+    chroma,
+    colorize,
+    luma,
+    recolor,
+    table,
+    uptake_of,
+)
 from MedFusionLib.pipeline import fuse
 from MedFusionLib.volume import Grid, Volume
 
@@ -146,3 +158,31 @@ def test_unknown_colors_are_fused_by_luma_and_carried():
     aligned = align([anatomy(), Volume(rgb, GRID, "OTHER", "photo")])
     np.testing.assert_allclose(aligned.volumes[1].array, luma(rgb / 255), atol=1 / 255)
     np.testing.assert_allclose(aligned.chroma, chroma(rgb / np.float32(255)), atol=1e-6)
+
+
+def own_palette(uptake):
+    """A palette that no table holds, whose luma falls twice while uptake grows."""
+    corners = np.array([(0, 0, 0), (90, 120, 130), (60, 0, 120), (255, 120, 0), (200, 20, 160)])
+    return np.stack([np.interp(uptake, np.linspace(0, 1, 5), channel) for channel in corners.T], -1)
+
+
+@pytest.mark.parametrize("gain", [1.0, 0.8])
+def test_the_way_along_a_palette_grows_with_uptake_though_its_colors_were_interpolated(gain):
+    uptake = gaussian_filter(np.random.default_rng(0).random((256, 256)), 6)
+    uptake = (uptake - uptake.min()) / np.ptp(uptake)
+    # Halfway between four neighbors: mixed colors lie beside the curve.
+    mixed, there = (
+        (array[1:, 1:] + array[:-1, 1:] + array[1:, :-1] + array[:-1, :-1]) / 4
+        for array in (own_palette(uptake) * gain, uptake)
+    )
+    rgb = np.rint(mixed).astype(np.uint8)
+    assert uptake_of(rgb) is None
+    assert spearmanr(along_palette(rgb).ravel(), there.ravel())[0] > 0.99
+    assert spearmanr(luma(rgb / 255).ravel(), there.ravel())[0] < 0.8
+
+
+def test_colors_that_fill_space_have_no_way_along_them():
+    noise = np.random.default_rng(0).integers(0, 256, (1, 64, 64, 3), np.uint8)
+    assert along_palette(noise) is None
+    black = np.zeros((1, 4, 4, 3), np.uint8)
+    np.testing.assert_array_equal(along_palette(black), np.zeros((1, 4, 4)))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
 import pytest
 import SimpleITK as sitk
+from scipy.stats import spearmanr
 
 from MedFusionLib import registration as module
 from MedFusionLib.errors import Cancelled, DataError, GeometryError, ParameterError, RegistrationError
@@ -314,6 +316,22 @@ def test_pseudo_color_is_registered_by_its_uptake(heads):
     color = Volume(np.rint(painted * 255).astype(np.uint8), moving.grid, "PET", unit=LEVELS)
     found = register(heads["MR"], color)
     assert error(found.pose, Pose.from_matrix(offset_matrix(OFFSET)), heads["MR"]) < 0.5 * SPACING[0]
+
+
+def test_pseudo_color_of_an_unknown_palette_is_seen_by_what_grows_with_uptake(heads):
+    uptake = np.clip(heads["PET"].array / np.percentile(heads["PET"].array, 99), 0, 1)
+    # Darker than gray in the middle of its palette.
+    corners = np.array([(0, 0, 0), (40, 70, 75), (80, 0, 140), (170, 75, 125), (255, 115, 0)])
+    painted = np.stack([np.interp(uptake, np.linspace(0, 1, 5), channel) for channel in corners.T], -1)
+    color = Volume(np.rint(painted).astype(np.uint8), heads["PET"].grid, "PET", unit=LEVELS)
+    shown = uptake > 0.1
+
+    def order(volume):
+        return spearmanr(seen(volume, 0.0).values[shown], uptake[shown])[0]
+
+    assert order(color) > 0.99
+    # What is not made of uptake is seen by its luma.
+    assert order(replace(color, modality="OTHER")) < 0.97
 
 
 def test_information_of_a_copy_is_its_entropy_and_its_slope_is_a_slope():
