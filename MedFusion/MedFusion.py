@@ -1,41 +1,36 @@
-"""The Slicer module: what Slicer asks of it, the panel, the logic that scripts call, and the test case.
+"""The Slicer module: what Slicer asks of it, the panel, and the test case.
 
-All arithmetic is in MedFusionLib. A run has three parts: plan (nodes to volumes) and present (result to node) touch
-the scene and so belong to the main thread; compute does not and may run in any thread.
+All arithmetic is in MedFusionLib, what scripts call is `MedFusionLogic`, and each part of the panel has a file of its
+own in MedFusionPanel. A run has three parts: plan (nodes to volumes) and present (result to node) touch the scene and
+so belong to the main thread; compute does not and may run in any thread.
 """
 
-import importlib.util
-import sys
-from pathlib import Path
-from typing import Annotated, Union
-
-import ctk
 import qt
 import slicer
 import vtk
-from slicer import vtkMRMLScalarVolumeNode, vtkMRMLVectorVolumeNode
 from slicer.i18n import tr as _
 from slicer.i18n import translate
-from slicer.parameterNodeWrapper import Choice, parameterNodeWrapper
 from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModule,
-    ScriptedLoadableModuleLogic,
     ScriptedLoadableModuleTest,
     ScriptedLoadableModuleWidget,
 )
 from slicer.util import VTKObservationMixin
 
-AUTOMATIC = "auto"
-MANY_DECADES = 1e4
-TORCH_VERSION = ">=2.4"
-PACKAGES = ["psutil>=5.9"]
+from MedFusionPanel import AUTOMATIC, packages, sample
+from MedFusionPanel.compare import Compare
+from MedFusionPanel.inputs import Inputs
+from MedFusionPanel.logic import MedFusionLogic
+from MedFusionPanel.methodForm import MethodForm
+from MedFusionPanel.parameters import Chosen, MedFusionParameterNode  # noqa: F401 scripts may look for it here
+from MedFusionPanel.path import findLibrary  # noqa: F401 likewise
+from MedFusionPanel.preview import LivePreview
+from MedFusionPanel.results import Results, kept
+from MedFusionPanel.run import Run
+from MedFusionPanel.views import fit
+from MedFusionPanel.widgets import choose, fillChoices, say, sayNotes, shownErrors
 
-
-def findLibrary():
-    """Make MedFusionLib importable: installed it lies beside this file, in a source tree one folder up."""
-    root = Path(__file__).resolve().parents[1]
-    if importlib.util.find_spec("MedFusionLib") is None and (root / "MedFusionLib").is_dir():
-        sys.path.append(str(root))
+DOCUMENTATION = "https://github.com/SlicerMedFusion/SlicerMedFusion/blob/main/docs/tutorial.md"
 
 
 class MedFusion(ScriptedLoadableModule):
@@ -49,26 +44,11 @@ class MedFusion(ScriptedLoadableModule):
         self.parent.contributors = ["MedFusion contributors"]
         self.parent.helpText = _(
             "Fuses CT, MR, PET and SPECT volumes of one patient into one volume. "
-            "Choose two or three volumes and a method, then click Apply. The inputs are not changed."
-        )
+            "Choose two or more volumes and a method, look at the live preview, then click Apply. "
+            'The inputs are not changed. See the <a href="{url}">tutorial</a>.'
+        ).format(url=DOCUMENTATION)
         self.parent.acknowledgementText = _("The publications behind each method are named in its description.")
-
-
-VolumeNode = Union[vtkMRMLScalarVolumeNode, vtkMRMLVectorVolumeNode, None]  # noqa: UP007 the wrapper reads Union only
-Modality = Annotated[str, Choice([AUTOMATIC, "CT", "MR", "PET", "SPECT", "OTHER"])]
-
-
-@parameterNodeWrapper
-class MedFusionParameterNode:
-    """What the panel keeps with the scene; the widgets name these in their property SlicerParameterName."""
-
-    firstVolume: VolumeNode = None
-    firstModality: Modality = AUTOMATIC
-    secondVolume: VolumeNode = None
-    secondModality: Modality = AUTOMATIC
-    thirdVolume: VolumeNode = None
-    thirdModality: Modality = AUTOMATIC
-    outputVolume: VolumeNode = None
+        slicer.app.connect("startupCompleted()", sample.registerSampleData)
 
 
 class MedFusionWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
@@ -80,10 +60,6 @@ class MedFusionWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.logic = None
         self._parameterNode = None
         self._parameterNodeGuiTag = None
-        self._parameterReaders = {}
-        self._job = None
-        self._present = None
-        self._resultID = None
 
     def setup(self):
         """Build the panel when it is first opened."""
@@ -93,29 +69,47 @@ class MedFusionWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.layout.addWidget(panel)
         self.ui = slicer.util.childWidgetVariables(panel)
         panel.setMRMLScene(slicer.mrmlScene)
-        for name, method in self.logic.methods().items():
-            self.ui.methodComboBox.addItem(method.title, name)
-        self.ui.methodComboBox.setCurrentIndex(self.ui.methodComboBox.findData("laplacian"))
-        for color in (AUTOMATIC, "none", *self.logic.colorTables()):
-            self.ui.colorComboBox.addItem(color)
-
-        self._timer = qt.QTimer()
-        self._timer.setInterval(50)
-        self._timer.connect("timeout()", self.onTimer)
-        self.ui.methodComboBox.connect("currentIndexChanged(int)", self.onMethodChanged)
-        self.ui.applyButton.connect("clicked(bool)", self.onApplyButton)
-        self.ui.scoreButton.connect("clicked(bool)", self.onScoreButton)
-        self.ui.cancelButton.connect("clicked(bool)", self.onCancelButton)
-        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
-        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneEndClose)
-        self.onMethodChanged()
+        self.run = Run(self.ui, self.refresh, self.tell)
+        self.inputs = Inputs(self.ui, self.logic)
+        self.methodForm = MethodForm(self.ui, self.logic, self._refreshButtons)
+        self.preview = LivePreview(self.ui, self.logic, self.addObserver, self.removeObserver)
+        self.results = Results(self.ui, self.logic, self.run, self.tell)
+        self.compare = Compare(self.ui, self.logic, self.run, self.tell)
+        self._offer()
+        self._connect()
+        for label in (self.ui.warningLabel, self.ui.statusLabel, self.ui.previewLabel):
+            say(label, "")
         self.initializeParameterNode()
+
+    def _offer(self):
+        """Fill the choosers that no part of the panel owns."""
+        tables = [(name, name) for name in self.logic.colorTables()]
+        fillChoices(self.ui.colorComboBox, [(_("Auto"), AUTOMATIC), (_("None: gray"), "none"), *tables])
+        devices = [(_("Auto"), AUTOMATIC), (_("CPU"), "cpu"), (_("GPU (CUDA)"), "cuda"), (_("GPU (Apple)"), "mps")]
+        fillChoices(self.ui.deviceComboBox, devices)
+
+    def _connect(self):
+        for button, slot in (
+            ("applyButton", self.onApplyButton),
+            ("scoreButton", self.onScoreButton),
+            ("compareButton", self.onCompareButton),
+            ("sampleButton", self.onSampleButton),
+            ("installButton", self.onInstallButton),
+            ("helpButton", self.onHelpButton),
+        ):
+            getattr(self.ui, button).connect("clicked(bool)", slot)
+        self.ui.colorComboBox.connect("currentIndexChanged(int)", self.onChoiceChanged)
+        self.ui.deviceComboBox.connect("currentIndexChanged(int)", self.onChoiceChanged)
+        scene = slicer.mrmlScene
+        self.addObserver(scene, scene.StartCloseEvent, self.onSceneStartClose)
+        self.addObserver(scene, scene.EndCloseEvent, self.onSceneEnd)
+        self.addObserver(scene, scene.EndImportEvent, self.onSceneEnd)
+        self.addObserver(scene, scene.NodeRemovedEvent, self.onNodeRemoved)
 
     def cleanup(self):
         """Leave nothing running and nothing observed when the module is unloaded."""
-        if self._job is not None:
-            self._job.cancel()
-        self._timer.stop()
+        self.run.stop()
+        self.setParameterNode(None)
         self.removeObservers()
 
     def enter(self):
@@ -123,18 +117,23 @@ class MedFusionWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.initializeParameterNode()
 
     def exit(self):
-        """Let go of the scene's parameters when another module is opened; a run goes on."""
+        """Let go of the scene's parameters when another module is opened; a run goes on, the preview ends."""
         self.setParameterNode(None)
 
     def onSceneStartClose(self, caller=None, event=None):
         """Stop the run: the nodes it was made for are going away."""
-        self.onCancelButton()
+        self.run.stop()
         self.setParameterNode(None)
 
-    def onSceneEndClose(self, caller=None, event=None):
-        """Begin anew if the panel is open."""
+    def onSceneEnd(self, caller=None, event=None):
+        """Begin anew when a scene was closed or loaded, if the panel is open."""
         if self.parent.isEntered:
             self.initializeParameterNode()
+
+    def onNodeRemoved(self, caller=None, event=None):
+        """Forget what has left the scene."""
+        if self._parameterNode is not None and not slicer.mrmlScene.IsClosing():
+            self.refresh()
 
     def initializeParameterNode(self):
         """Find the scene's parameters, or make them."""
@@ -144,390 +143,125 @@ class MedFusionWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         """Bind the widgets to these parameters, or to none."""
         if self._parameterNode:
             self._parameterNode.disconnectGui(self._parameterNodeGuiTag)
-            self.removeObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self.updateButtons)
+            self.removeObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self.refresh)
         self._parameterNode = parameterNode
         if self._parameterNode:
             self._parameterNodeGuiTag = self._parameterNode.connectGui(self.ui)
-            self.addObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self.updateButtons)
-        self.updateButtons()
+            self.addObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self.refresh)
+        self.refresh()
 
-    def updateButtons(self, caller=None, event=None):
-        """Say what is missing rather than fail."""
-        running = self._job is not None
-        ready = len(self.chosenInputs()[0]) >= 2
-        self.ui.applyButton.enabled = ready and not running
-        self.ui.applyButton.toolTip = _("Fuse the volumes.") if ready else _("Choose two volumes first.")
-        fused = ready and self.fusedNode() is not None
-        self.ui.scoreButton.enabled = fused and not running
-        self.ui.scoreButton.toolTip = _("Score the output volume.") if fused else _("Fuse the volumes first.")
-        self.ui.cancelButton.enabled = running and not self._job.cancelled
-        self.ui.progressBar.visible = running
-
-    def chosenInputs(self):
-        """The volume nodes of the rows that have one, and their modalities (None: automatic)."""
+    def refresh(self, caller=None, event=None):
+        """Show what the parameter node holds, and what can be done."""
         if self._parameterNode is None:
-            return [], []
-        rows = [
-            (getattr(self._parameterNode, f"{row}Volume"), getattr(self._parameterNode, f"{row}Modality"))
-            for row in ("first", "second", "third")
-        ]
-        chosen = [(node, None if modality == AUTOMATIC else modality) for node, modality in rows if node]
-        return [node for node, _modality in chosen], [modality for _node, modality in chosen]
+            self.preview.stop()
+            return
+        for part in (self.inputs, self.methodForm, self.compare):
+            part.refresh(self._parameterNode)
+        choose(self.ui.colorComboBox, self._parameterNode.color)
+        choose(self.ui.deviceComboBox, self._parameterNode.device)
+        self.results.refresh()
+        self._refreshButtons()
 
-    def fusedNode(self):
-        """What the scores are of: the chosen output volume, else the last result."""
-        chosen = self._parameterNode and self._parameterNode.outputVolume
-        return chosen or (self._resultID and slicer.mrmlScene.GetNodeByID(self._resultID)) or None
+    def _refreshButtons(self):
+        """Say what is missing rather than fail."""
+        chosen, running = Chosen(self._parameterNode, self.logic), self.run.running
+        lacking = packages.torchIsMissing()
+        self.ui.torchFrame.visible = lacking
+        missing = _("Install PyTorch first.") if lacking else self.methodForm.problem or chosen.missing
+        for button, text in (("applyButton", _("Fuse the volumes.")), ("compareButton", _("Compare the methods."))):
+            widget = getattr(self.ui, button)
+            widget.enabled = not missing and not running
+            widget.toolTip = missing or text
+        say(self.ui.missingLabel, "" if lacking else chosen.missing)
+        self.ui.cancelButton.enabled = self.run.canBeCanceled
+        self.ui.sampleButton.enabled = not running
+        self.ui.progressBar.visible = running
+        if missing:
+            sayNotes(self.ui.warningLabel, ())
+        if not running:
+            wanted = self._parameterNode.livePreview and not missing
+            self._startPreview(chosen if wanted else None)
 
-    def onMethodChanged(self, index=None):
-        """Show the chosen method's sentence, and a row for each of its parameters."""
-        method = self.logic.methods()[self.ui.methodComboBox.currentData]
-        self.ui.methodLabel.text = method.summary
-        self.ui.methodLabel.toolTip = method.reference
-        form = self.ui.parametersFrame.layout()
-        while form.rowCount():
-            form.removeRow(0)
-        self._parameterReaders = {}
-        for name, parameter in method.parameters.items():
-            widget, self._parameterReaders[name] = parameterWidget(parameter)
-            widget.toolTip = parameter.help
-            form.addRow(name.replace("_", " ").capitalize() + ":", widget)
+    def _startPreview(self, chosen):
+        with shownErrors(self.tell, _("The preview could not be started.")):
+            self.preview.refresh(chosen)
 
-    def onApplyButton(self):
-        """Plan here, compute in a thread; the timer presents."""
-        with slicer.util.tryWithErrorDisplay(_("Fusion could not be started."), waitCursor=True):
-            ensurePackages()
-            nodes, modalities = self.chosenInputs()
-            output = self._parameterNode.outputVolume
-            color = self.ui.colorComboBox.currentText
-            volumes = self.logic.plan(nodes, modalities, output, color)
+    def tell(self, text, warning=False):
+        """Show a sentence below the buttons."""
+        say(self.ui.statusLabel, text, warning)
+
+    def onChoiceChanged(self, _index=None):
+        """Keep color and device."""
+        if self._parameterNode is not None:
+            modified = self._parameterNode.StartModify()
+            self._parameterNode.color = self.ui.colorComboBox.currentData
+            self._parameterNode.device = self.ui.deviceComboBox.currentData
+            self._parameterNode.EndModify(modified)
+
+    def onApplyButton(self, _checked=False):
+        """Plan here, compute in a thread; the run presents."""
+        with shownErrors(self.tell, _("Fusion could not be started.")):
+            packages.ensurePackages()
+            chosen, output = Chosen(self._parameterNode, self.logic), self._parameterNode.outputVolume
+            volumes = self.logic.plan(chosen.nodes, chosen.modalities, output, chosen.color)
             choices = {
-                "method": self.ui.methodComboBox.currentData,
-                "parameters": {name: read() for name, read in self._parameterReaders.items()},
-                "color": color,
-                "register": self.ui.registerComboBox.currentText,
+                "method": chosen.method,
+                "parameters": chosen.parameters,
+                "color": chosen.color,
+                "device": chosen.device,
+                "register": chosen.register,
+                "reference": chosen.reference,
+                "poses": self.logic.poses(chosen.transforms),
+                "region": self.logic.corners(chosen.region),
             }
-            keep = self.kept(*nodes, output)
-            self.start(
+            keep = kept([*chosen.nodes, output])
+            self.run.start(
                 lambda progress: self.logic.compute(volumes, progress=progress, **choices),
                 lambda fused: self.showResult(fused, *keep()),
             )
 
-    def onScoreButton(self):
-        """Score the output volume against its sources; the timer shows the table."""
-        with slicer.util.tryWithErrorDisplay(_("Scoring could not be started."), waitCursor=True):
-            ensurePackages()
-            nodes, modalities = self.chosenInputs()
-            fused = self.fusedNode()
-            inputs = self.logic.planScores(fused, nodes, modalities)
-            name = fused.GetName()
-            self.start(
-                lambda progress: self.logic.computeScores(inputs, progress=progress),
-                lambda evaluation: self.showScores(self.logic.presentScores(evaluation, name)),
-            )
-
-    def kept(self, *nodes):
-        """A function that finds the nodes again after a run: None for those that went away meanwhile."""
-        names = [node and node.GetID() for node in nodes]
-        return lambda: [name and slicer.mrmlScene.GetNodeByID(name) for name in names]
-
-    def start(self, compute, present):
-        """Compute in a thread; `present` gets what comes out, in this one."""
-        from MedFusionLib.job import Job
-
-        self._job, self._present = Job(compute), present
-        self.ui.progressBar.value = 0
-        self.ui.statusLabel.text = ""
-        self._timer.start()
-        self.updateButtons()
-
-    def onCancelButton(self):
-        """Ask the run to stop at its next report."""
-        if self._job is not None:
-            self._job.cancel()
-            self.ui.statusLabel.text = _("Canceling...")
-            self.updateButtons()
-
-    def onTimer(self):
-        """Show what the run reports and, at its end, its result."""
-        # Waiting releases the interpreter lock, which Slicer's event loop may else keep from the thread.
-        done = self._job.is_done(seconds=0.03)
-        for fraction, message in self._job.reports():
-            self.ui.progressBar.value = round(100 * fraction)
-            self.ui.statusLabel.text = message
-        if done:
-            self.onJobDone()
-
-    def onJobDone(self):
-        """Put the result into the scene, or show why there is none."""
-        self._timer.stop()
-        job, self._job = self._job, None
-        self.updateButtons()
-        self.ui.statusLabel.text = _("Canceled.") if job.cancelled else ""
-        if job.cancelled:
-            return
-        with slicer.util.tryWithErrorDisplay(_("The run failed.")):
-            self._present(job.result())
-
     def showResult(self, fused, *nodes):
-        """Put the result into the scene and the slice views."""
+        """Put the result into the scene and the slice views; the preview has done its work."""
         *sources, output = nodes
         node = self.logic.present(fused, sources, output)
-        self._resultID = node.GetID()
-        self.updateButtons()
-        slicer.util.setSliceViewerLayers(background=node, foreground=None)
-        self.ui.statusLabel.text = _("Result: {name}").format(name=node.GetName())
+        if self._parameterNode is not None:
+            self._parameterNode.livePreview = False
+        sayNotes(self.ui.warningLabel, fused.story["notes"])
+        self.results.present(node)
 
-    def showScores(self, table):
-        """Show the table of scores."""
-        showTable(table)
-        self.ui.statusLabel.text = _("Scores: {name}").format(name=table.GetName())
+    def onScoreButton(self, _checked=False):
+        """Score the checked results against their sources."""
+        with shownErrors(self.tell, _("Scoring could not be started.")):
+            packages.ensurePackages()
+            self.results.score(self._parameterNode.mask, self._parameterNode.lesion)
 
+    def onCompareButton(self, _checked=False):
+        """Compare the checked methods on the chosen volumes."""
+        with shownErrors(self.tell, _("Comparing could not be started.")):
+            packages.ensurePackages()
+            self.compare.start(Chosen(self._parameterNode, self.logic), self.preview.view)
 
-def showTable(table):
-    """Show a table beside the slice views."""
-    slicer.app.layoutManager().setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpTableView)
-    logic = slicer.app.applicationLogic()
-    logic.GetSelectionNode().SetActiveTableID(table.GetID())
-    logic.PropagateTableSelection()
+    def onSampleButton(self, _checked=False):
+        """Make the synthetic head and choose it."""
+        self.run.start(sample.makePhantom, self.showSample)
 
+    def showSample(self, volumes):
+        """Put the head into the scene, choose it, and look at it."""
+        nodes = sample.addPhantom(volumes)
+        if self._parameterNode is not None:
+            self.inputs.choose(nodes)
+        fit(nodes[0])
+        self.tell(_("Sample: a synthetic head in CT, MR and PET, made here."))
 
-def parameterWidget(parameter):
-    """A widget for one parameter of a method, and a function that reads it."""
-    options = getattr(parameter.bounds, "options", None)
-    if parameter.kind is bool:
-        widget = qt.QCheckBox()
-        widget.checked = parameter.default
-        return widget, lambda: widget.checked
-    if options:
-        widget = qt.QComboBox()
-        widget.addItems(list(options))
-        widget.setCurrentText(parameter.default)
-        return widget, lambda: widget.currentText
-    if parameter.bounds.low > 0 and parameter.bounds.high / parameter.bounds.low >= MANY_DECADES:
-        # A slider has no room for it: its decimals would cut the small values off.
-        widget = qt.QLineEdit(f"{parameter.default:g}")
-        return widget, lambda: parameter.checked(widget.text)
-    widget = ctk.ctkSliderWidget()
-    widget.decimals = 0 if parameter.kind is int else 3
-    widget.minimum, widget.maximum = parameter.bounds.low, parameter.bounds.high
-    widget.singleStep = 1 if parameter.kind is int else (widget.maximum - widget.minimum) / 100
-    widget.suffix = f" {parameter.bounds.unit}".rstrip()
-    widget.value = parameter.default
-    return widget, lambda: parameter.kind(widget.value)
+    def onInstallButton(self, _checked=False):
+        """Install PyTorch through its extension."""
+        with shownErrors(self.tell, _("PyTorch could not be installed.")):
+            packages.installTorch()
+            self.refresh()
 
-
-def ensurePackages():
-    """Offer to install what is missing: PyTorch through its extension, the rest through Slicer's own dialog."""
-    import slicer.packaging
-
-    if importlib.util.find_spec("torch") is None and importlib.util.find_spec("PyTorchUtils") is not None:
-        import PyTorchUtils
-
-        PyTorchUtils.PyTorchUtilsLogic().installTorch(askConfirmation=True, torchVersionRequirement=TORCH_VERSION)
-    slicer.packaging.pip_ensure(PACKAGES, requester="MedFusion")
-
-
-class MedFusionLogic(ScriptedLoadableModuleLogic):
-    """What the panel does, for scripts.
-
-    Args:
-        scene: where the nodes are; Slicer's own if None.
-    """
-
-    def __init__(self, scene=None):
-        ScriptedLoadableModuleLogic.__init__(self)
-        findLibrary()
-        self._scene = scene
-
-    @property
-    def scene(self):
-        """The scene worked on."""
-        return slicer.mrmlScene if self._scene is None else self._scene
-
-    def getParameterNode(self):
-        """The panel's choices that are kept with the scene."""
-        return MedFusionParameterNode(super().getParameterNode())
-
-    def methods(self):
-        """The fusion methods by name."""
-        from MedFusionLib.registry import list_methods
-
-        return list_methods()
-
-    def registrations(self):
-        """How volumes can be brought to the reference before they are fused."""
-        from MedFusionLib.pipeline import REGISTRATIONS
-
-        return REGISTRATIONS
-
-    def colorTables(self):
-        """The names of the color tables for PET and SPECT."""
-        from MedFusionLib.harmonize.color import TABLES
-
-        return TABLES
-
-    def fuse(
-        self,
-        volumeNodes,
-        method="laplacian",
-        parameters=None,
-        *,
-        modalities=None,
-        outputNode=None,
-        register="none",
-        transformNodes=None,
-        reference=0,
-        spacing=None,
-        windows=None,
-        color=AUTOMATIC,
-        interpolation=None,
-        plane=AUTOMATIC,
-        device=AUTOMATIC,
-        progress=None,
-    ):
-        """Fuse volume nodes into one and return its node; the inputs are not changed.
-
-        Args:
-            volumeNodes: two or more scalar or RGB volume nodes, the anatomical first.
-            method: a name of `methods()`.
-            parameters: of the method, by name; defaults for the rest.
-            modalities: one for each node; None, or None in its place, takes it from the node or its DICOM header.
-            outputNode: the node to fill; a new one if None.
-            register: "none", or how the volumes are brought to the reference first: "rigid", "affine" or "deformable".
-                A transform node is made for each volume that was moved; the volumes stay where they are.
-            transformNodes: for each volume the node that moves it onto the reference, None where it lies in its place;
-                with `register` they say where its search begins.
-            reference: number of the volume whose grid the result gets.
-            spacing: mm of the result's grid, "finest", or None for the reference's own.
-            windows: (low, high) for each node, in its unit; None, or None in its place, takes its modality's.
-            color: "auto" (RGB only if an input is), "none" (scalar), or a color table for PET and SPECT.
-            interpolation: "linear", "bspline" or "nearest" for all; by default the right one for each.
-            plane: "volume", "axial", "coronal", "sagittal", "all" or "auto".
-            device: "auto", "cpu", "cuda" or "mps".
-            progress: called with a fraction from 0 to 1 and a message; raise `MedFusionLib.errors.Cancelled` to stop.
-
-        Raises:
-            MedFusionLib.errors.MedFusionError: its message says what to do; the scene is as before.
-        """
-        volumes = self.plan(volumeNodes, modalities, outputNode, color)
-        fused = self.compute(
-            volumes,
-            method=method,
-            parameters=parameters,
-            register=register,
-            poses=self.poses(transformNodes),
-            reference=reference,
-            spacing=spacing,
-            windows=windows,
-            color=color,
-            interpolation=interpolation,
-            plane=plane,
-            device=device,
-            progress=progress,
-        )
-        return self.present(fused, volumeNodes, outputNode)
-
-    def plan(self, volumeNodes, modalities=None, outputNode=None, color=AUTOMATIC):
-        """Copies of the nodes as volumes, and all checks that need no computing. Main thread."""
-        from MedFusionLib.device import require_packages
-        from MedFusionLib.mrml import check_output, gives_color, volumes_from_nodes
-
-        require_packages()
-        volumes = volumes_from_nodes(volumeNodes, modalities)
-        check_output(outputNode, gives_color(volumes, color), volumeNodes)
-        return volumes
-
-    def poses(self, transformNodes):
-        """Where the volumes lie by these transform nodes, None for none. Main thread."""
-        from MedFusionLib.mrml_poses import pose_from_node
-
-        return transformNodes and [node and pose_from_node(node) for node in transformNodes]
-
-    def compute(self, volumes, **choices):
-        """Fuse the volumes. Any thread."""
-        from MedFusionLib.pipeline import fuse
-
-        return fuse(volumes, **choices)
-
-    def present(self, fused, volumeNodes, outputNode=None):
-        """Put the result and the transforms that a registration found into the scene; return its node. Main thread."""
-        from MedFusionLib.mrml import add_result
-        from MedFusionLib.mrml_poses import add_poses
-
-        if "registration" in fused.story:
-            add_poses(self.scene, fused, volumeNodes)
-        return add_result(self.scene, fused, [node for node in volumeNodes if node], outputNode)
-
-    def evaluate(
-        self,
-        fusedNode,
-        volumeNodes,
-        metrics="panel",
-        *,
-        modalities=None,
-        maskNode=None,
-        labelNode=None,
-        compat=None,
-        tableNode=None,
-        device=AUTOMATIC,
-        progress=None,
-    ):
-        """Score a fused volume against the volumes it was made of and return a table node.
-
-        Args:
-            fusedNode: the result; what its story tells of windows and color is used again.
-            volumeNodes: its sources, in any order.
-            metrics: "panel", "all", or names, as `MedFusionLib.evaluate` takes them.
-            modalities: as in `fuse`.
-            maskNode: score where this volume is not 0; by default where any source shows something.
-            labelNode: a volume that marks a lesion or organ: adds the task metrics.
-            compat: "cvpr23" scores as the published tables of that family.
-            tableNode: the table to fill; a new one if None.
-            device: as in `fuse`.
-            progress: as in `fuse`.
-
-        Raises:
-            MedFusionLib.errors.MedFusionError: its message says what to do; the scene is as before.
-        """
-        inputs = self.planScores(fusedNode, volumeNodes, modalities, maskNode, labelNode)
-        evaluation = self.computeScores(inputs, metrics, compat=compat, device=device, progress=progress)
-        return self.presentScores(evaluation, fusedNode.GetName(), tableNode)
-
-    def planScores(self, fusedNode, volumeNodes, modalities=None, maskNode=None, labelNode=None):
-        """Copies of the nodes as volumes, and how the result saw them. Main thread."""
-        from MedFusionLib.device import require_packages
-        from MedFusionLib.mrml import scored_inputs, volume_from_node
-
-        require_packages()
-        marks = (None if node is None else volume_from_node(node, "OTHER") for node in (maskNode, labelNode))
-        return *scored_inputs(fusedNode, volumeNodes, modalities), *marks
-
-    def computeScores(self, inputs, metrics="panel", *, compat=None, device=AUTOMATIC, progress=None):
-        """Score what `planScores` copied. Any thread."""
-        from MedFusionLib.harmonize import align
-        from MedFusionLib.pipeline import part
-        from MedFusionLib.scores import MASK
-        from MedFusionLib.scoring import evaluate
-
-        fused, volumes, seen, mask, label = inputs
-        aligned = align(volumes, **seen, progress=part(progress, 0, 0.3))
-        return evaluate(
-            fused,
-            aligned,
-            metrics,
-            domain=MASK if mask is None else mask,
-            label=label,
-            compat=compat,
-            device=device,
-            progress=part(progress, 0.3, 1),
-        )
-
-    def presentScores(self, evaluation, name, tableNode=None):
-        """Put scores into the scene and return their table node. Main thread."""
-        from MedFusionLib.mrml import add_scores
-
-        return add_scores(self.scene, evaluation, f"{name} scores", tableNode)
+    def onHelpButton(self, _checked=False):
+        """Open the tutorial."""
+        qt.QDesktopServices.openUrl(qt.QUrl(DOCUMENTATION))
 
 
 class MedFusionTest(ScriptedLoadableModuleTest):
@@ -553,6 +287,7 @@ class MedFusionTest(ScriptedLoadableModuleTest):
             self.test_inputsAreNotChanged,
             self.test_cancelLeavesTheSceneAsItWas,
             self.test_scoresAreATable,
+            self.test_fuseAgainGivesTheSameVoxels,
             self.test_badInputIsRefused,
         ):
             self.setUp()
@@ -590,6 +325,12 @@ class MedFusionTest(ScriptedLoadableModuleTest):
         table = self.logic.evaluate(self.logic.fuse(self.nodes), self.nodes, ["qabf", "nmi:hm"])
         self.assertEqual(table.GetNumberOfRows(), 2)
         self.assertGreater(table.GetTable().GetColumnByName("value").GetValue(0), 0)
+
+    def test_fuseAgainGivesTheSameVoxels(self):
+        first = self.logic.fuse(self.nodes, method="two_scale", parameters={"sigma": 2}, reference=1)
+        again = self.logic.fuseAgain(first)
+        self.assertNotEqual(again.GetID(), first.GetID())
+        self.assertTrue((slicer.util.arrayFromVolume(again) == slicer.util.arrayFromVolume(first)).all())
 
     def test_badInputIsRefused(self):
         from MedFusionLib.errors import InputError

@@ -24,7 +24,8 @@ def scene():
 def module(scene, monkeypatch):
     """The scripted module, as imported by Slicer from a source tree."""
     monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "MedFusion"))
-    monkeypatch.delitem(sys.modules, "MedFusion", raising=False)
+    for name in [name for name in sys.modules if name.split(".")[0] in ("MedFusion", "MedFusionPanel")]:
+        monkeypatch.delitem(sys.modules, name)
     return importlib.import_module("MedFusion")
 
 

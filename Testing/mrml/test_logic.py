@@ -1,17 +1,13 @@
-"""The module's logic, job and test case on Slicer's own scene; the panel itself needs Qt and is not built here."""
+"""The module's logic and test case on Slicer's own scene; Testing/panel drives the panel itself."""
 
 from __future__ import annotations
 
 import csv
 import importlib.util
 import json
-import re
 import subprocess
 import sys
-from contextlib import nullcontext
 from pathlib import Path
-from types import SimpleNamespace
-from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -22,7 +18,7 @@ from MedFusionLib.mrml import STORY, gives_color, node_from_volume, volume_from_
 from MedFusionLib.phantom import head_phantom
 from MedFusionLib.pipeline import fuse
 from MedFusionLib.scoring import evaluate
-from MedFusionLib.volume import MODALITIES, Volume
+from MedFusionLib.volume import Volume
 
 slicer = pytest.importorskip("slicer", reason='slicer-core is not installed: pip install "medfusion[slicer]"')
 
@@ -65,6 +61,7 @@ def test_all_choices_reach_the_library(logic, nodes):
         parameters={"levels": 2},
         modalities=["OTHER", None],
         reference=1,
+        region=[(-100, -100, -100), (100, 100, 100)],
         spacing=4,
         windows=[(0, 500), (0, 5)],
         color="pet-heat",
@@ -77,7 +74,7 @@ def test_all_choices_reach_the_library(logic, nodes):
     assert [source["modality"] for source in story["sources"]] == ["OTHER", "PET"]
     assert (story["parameters"]["levels"], story["planes"]) == (2, ["coronal"])
     plan = {"reference": 1, "spacing": 4.0, "color": "pet-heat", "plane": "coronal", "device": "cpu"}
-    plan |= {"windows": [[0.0, 500.0], [0.0, 5.0]], "interpolation": "linear", "region": None}
+    plan |= {"windows": [[0.0, 500.0], [0.0, 5.0]], "interpolation": "linear", "region": [[-100.0] * 3, [100.0] * 3]}
     assert story["plan"] == plan
     np.testing.assert_allclose(node.GetSpacing(), 4)
 
@@ -154,129 +151,6 @@ def test_importing_the_module_does_no_work(scene):
     assert run.stdout.strip() == "[]"
 
 
-def test_the_panel_offers_what_the_library_knows(module, logic):
-    from typing import get_args
-
-    assert tuple(get_args(module.Modality)[1].choices) == ("auto", *MODALITIES)
-    assert "laplacian" in logic.methods()
-    assert "pet-heat" in logic.colorTables()
-    for method in logic.methods().values():
-        for parameter in method.parameters.values():
-            assert parameter.kind is bool or parameter.bounds is not None, f"no widget for {method.name} {parameter}"
-
-
-def test_every_widget_that_the_panel_names_is_in_its_form(module):
-    form = ElementTree.parse(ROOT / "MedFusion/Resources/UI/MedFusion.ui")
-    named = {widget.get("name") for widget in form.iter("widget")}
-    used = set(re.findall(r"self\.ui\.(\w+)", (ROOT / "MedFusion/MedFusion.py").read_text()))
-    assert used <= named
-    bound = {prop.find("string").text for prop in form.iter("property") if prop.get("name") == "SlicerParameterName"}
-    assert bound == set(module.MedFusionParameterNode.__annotations__)
-    selectors = {w.get("name") for w in form.iter("widget") if w.get("class") == "qMRMLNodeComboBox"}
-    assert selectors == {c.find("receiver").text for c in form.iter("connection")}
-
-
-class TestPanelRun:
-    """What the panel does with a run, on bags of attributes in place of widgets."""
-
-    @pytest.fixture
-    def panel(self, module, scene, nodes, monkeypatch):
-        monkeypatch.setattr(module, "ensurePackages", lambda: None)
-        monkeypatch.setattr(slicer.util, "tryWithErrorDisplay", lambda *_, **__: nullcontext())
-        monkeypatch.setattr(slicer.util, "setSliceViewerLayers", lambda **_: None)
-        panel = module.MedFusionWidget.__new__(module.MedFusionWidget)
-        panel.logic = module.MedFusionLogic()
-        monkeypatch.setattr(module, "showTable", lambda node: None)
-        names = [
-            "applyButton",
-            "scoreButton",
-            "cancelButton",
-            "progressBar",
-            "statusLabel",
-            "methodComboBox",
-            "colorComboBox",
-            "registerComboBox",
-        ]
-        panel.ui = SimpleNamespace(**{name: SimpleNamespace() for name in names})
-        panel.ui.methodComboBox.currentData, panel.ui.colorComboBox.currentText = "laplacian", "auto"
-        panel.ui.registerComboBox.currentText = "none"
-        panel._timer = SimpleNamespace(start=lambda: None, stop=lambda: None)
-        panel._job, panel._resultID, panel._parameterReaders = None, None, {"levels": lambda: 2}
-        panel._parameterNode = module.MedFusionParameterNode()
-        panel._parameterNode.firstVolume, panel._parameterNode.secondVolume = nodes["CT"], nodes["MR"]
-        return panel
-
-    @staticmethod
-    def finish(panel):
-        for _ in range(1000):
-            if panel._job is None:
-                return
-            panel.onTimer()
-        pytest.fail("the run does not end")
-
-    def test_apply_puts_the_result_into_the_scene(self, panel, scene):
-        panel.updateButtons()
-        assert panel.ui.applyButton.enabled
-        panel.onApplyButton()
-        assert not panel.ui.applyButton.enabled
-        assert panel.ui.cancelButton.enabled
-        self.finish(panel)
-        assert scene.GetNumberOfNodesByClass("vtkMRMLVolumeNode") == 4
-        assert panel.ui.progressBar.value == 100
-        assert panel.ui.statusLabel.text == "Result: CT+MR laplacian"
-        assert panel.ui.applyButton.enabled
-
-    def test_score_is_off_until_there_is_a_result_and_makes_its_table(self, panel, scene):
-        panel.updateButtons()
-        assert not panel.ui.scoreButton.enabled
-        panel.onApplyButton()
-        self.finish(panel)
-        assert panel.ui.scoreButton.enabled
-        panel.onScoreButton()
-        assert not panel.ui.applyButton.enabled
-        self.finish(panel)
-        assert panel.ui.statusLabel.text == "Scores: CT+MR laplacian scores"
-        assert len(columns(scene.GetFirstNodeByClass("vtkMRMLTableNode"))["metric"]) >= 7
-
-    def test_a_cancelled_score_leaves_no_table(self, panel, scene):
-        panel.onApplyButton()
-        self.finish(panel)
-        panel.onScoreButton()
-        panel.onCancelButton()
-        self.finish(panel)
-        assert scene.GetNumberOfNodesByClass("vtkMRMLTableNode") == 0
-
-    def test_apply_is_off_with_one_volume(self, panel):
-        panel._parameterNode.secondVolume = None
-        panel.updateButtons()
-        assert not panel.ui.applyButton.enabled
-
-    def test_cancel_discards_even_a_finished_result(self, panel, scene):
-        panel.onApplyButton()
-        assert panel._job.is_done(seconds=10)
-        panel.onCancelButton()
-        self.finish(panel)
-        assert scene.GetNumberOfNodesByClass("vtkMRMLVolumeNode") == 3
-        assert panel.ui.statusLabel.text == "Canceled."
-
-    def test_closing_the_scene_stops_the_run(self, panel, scene, monkeypatch):
-        monkeypatch.setattr(panel, "setParameterNode", lambda node: None)
-        panel.onApplyButton()
-        panel.onSceneStartClose()
-        scene.Clear()
-        self.finish(panel)
-        assert scene.GetNumberOfNodesByClass("vtkMRMLVolumeNode") == 0
-
-    def test_the_result_goes_beside_the_other_source_if_the_first_is_deleted_meanwhile(self, panel, scene, nodes):
-        tree = scene.GetSubjectHierarchyNode()
-        study = tree.CreateStudyItem(tree.GetSceneItemID(), "Study")
-        tree.CreateItem(study, nodes["MR"])
-        panel.onApplyButton()
-        scene.RemoveNode(nodes["CT"])
-        self.finish(panel)
-        assert tree.GetNumberOfItemChildren(study) == 2
-
-
 class TestBatchExample:
     """docs/examples/batch_in_slicer.py, with Slicer's own file reading and writing."""
 
@@ -320,36 +194,6 @@ class TestBatchExample:
         batch.main([str(table), str(tmp_path / "out"), "--method", "average"])
         for kind in ("vtkMRMLVolumeNode", "vtkMRMLDisplayNode", "vtkMRMLStorageNode"):
             assert slicer.mrmlScene.GetNumberOfNodesByClass(kind) == 0
-
-
-class Bag:
-    """A stand-in for a Qt widget: it keeps what it is told, and cuts numbers as ctkSliderWidget does."""
-
-    def __init__(self, text=""):
-        self.text, self.decimals, self.items = text, 2, []
-
-    def addItems(self, items):
-        self.items = items
-
-    def setCurrentText(self, text):
-        self.currentText = text
-
-    def __setattr__(self, name, value):
-        if name in ("minimum", "maximum", "value"):
-            value = round(value, self.decimals)
-        object.__setattr__(self, name, value)
-
-
-def test_every_parameter_of_every_method_reads_its_default_from_its_widget(module, logic, monkeypatch):
-    for package, widgets in (("qt", ("QCheckBox", "QComboBox", "QLineEdit")), ("ctk", ("ctkSliderWidget",))):
-        for widget in widgets:
-            monkeypatch.setattr(getattr(module, package), widget, Bag, raising=False)
-    for method in logic.methods().values():
-        for parameter in method.parameters.values():
-            widget, read = module.parameterWidget(parameter)
-            assert parameter.checked(read()) == parameter.default, parameter
-            if isinstance(widget, Bag) and hasattr(widget, "minimum"):
-                assert widget.minimum in parameter.bounds
 
 
 def columns(table):
