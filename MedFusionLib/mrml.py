@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from MedFusionLib._mrml_tables import filled_table
 from MedFusionLib.errors import DataError, GeometryError, InputError, ModalityError, SaveError
 from MedFusionLib.harmonize import AUTOMATIC, NO_COLOR
 from MedFusionLib.scores import Evaluation
-from MedFusionLib.volume import MODALITIES, Fused, Grid, Volume, modality_named, unit_of
+from MedFusionLib.volume import FUNCTIONAL, MODALITIES, Fused, Grid, Volume, modality_named, unit_of
 
 MODALITY, UNIT, METHOD, STORY = (f"MedFusion.{name}" for name in ("Modality", "Unit", "Method", "Story"))
 """Node attributes: what a volume is, and how a result was made (STORY is JSON)."""
@@ -30,15 +30,54 @@ _UNITS = {"hnsf": "HU", "suv": "SUV", "bq/ml": "Bq/ml"}
 """What the UCUM code of a volume's values contains, lower case, and our name of that unit."""
 
 
-def volumes_from_nodes(nodes: Sequence[Any], modalities: Sequence[str | None] | None = None) -> list[Volume]:
+@dataclass(frozen=True, eq=False)
+class Copied:
+    """What was read of a volume node on the main thread, where the scene is; `volume` does the rest on any thread.
+
+    Args:
+        array: raw voxels, (K, J, I) or (K, J, I, 3).
+        grid: their place in the world.
+        modality: its standard name.
+        name: the node's.
+        unit: empty if the voxels must tell.
+    """
+
+    array: np.ndarray
+    grid: Grid
+    modality: str
+    name: str
+    unit: str
+
+    @property
+    def is_color(self) -> bool:
+        """Whether the voxels are RGB."""
+        return self.array.ndim == 4
+
+    @property
+    def is_functional(self) -> bool:
+        """Whether it shows uptake."""
+        return self.modality in FUNCTIONAL
+
+    def volume(self) -> Volume:
+        """The volume.
+
+        Raises:
+            DataError: if the voxels are neither numbers nor RGB.
+        """
+        unit = self.unit or unit_of(self.array, self.modality)
+        return Volume(self.array, self.grid, self.modality, self.name, unit)
+
+
+def copies_of_nodes(nodes: Sequence[Any], modalities: Sequence[str | None] | None = None) -> list[Copied]:
     """Copies of two or more volume nodes, in their order.
 
     Args:
         nodes: scalar or RGB volume nodes.
-        modalities: one for each node; None, or None in its place, leaves it to `volume_from_node`.
+        modalities: one for each node; None, or None in its place, leaves it to `copy_of_node`.
 
     Raises:
         InputError: if there are fewer than two nodes, one twice, or not one modality for each.
+        ModalityError, GeometryError, DataError: as `copy_of_node`.
     """
     if len(nodes) < 2 or None in nodes or len(set(nodes)) < len(nodes):
         raise InputError(
@@ -50,11 +89,11 @@ def volumes_from_nodes(nodes: Sequence[Any], modalities: Sequence[str | None] | 
     modalities = [None] * len(nodes) if modalities is None else modalities
     if len(modalities) != len(nodes):
         raise InputError("Modalities", found=list(modalities), accepted=f"{len(nodes)}, one for each volume")
-    return [volume_from_node(node, modality) for node, modality in zip(nodes, modalities, strict=True)]
+    return [copy_of_node(node, modality) for node, modality in zip(nodes, modalities, strict=True)]
 
 
-def volume_from_node(node: Any, modality: str | None = None) -> Volume:
-    """A copy of a volume node at its place in the world: its parent transforms are applied.
+def copy_of_node(node: Any, modality: str | None = None) -> Copied:
+    """What there is to read of a volume node at its place in the world: its parent transforms are applied.
 
     Args:
         node: a scalar volume node, or a vector volume node with RGB voxels.
@@ -63,12 +102,22 @@ def volume_from_node(node: Any, modality: str | None = None) -> Volume:
     Raises:
         ModalityError: if the modality is not known.
         GeometryError: if a parent transform is not linear.
-        DataError: if the node has no voxels, or other ones than numbers and RGB.
+        DataError: if the node has no voxels.
     """
     known = _modality_of(node, modality)
     array = _voxels(node)
     grid = Grid(array.shape[:3], _parent_to_world(node) @ _filled(node.GetIJKToRASMatrix))
-    return Volume(array, grid, known, node.GetName() or "", _unit_of(node, known, array))
+    return Copied(array, grid, known, node.GetName() or "", _unit_of(node))
+
+
+def volumes_from_nodes(nodes: Sequence[Any], modalities: Sequence[str | None] | None = None) -> list[Volume]:
+    """Two or more volume nodes as volumes; arguments and errors as `copies_of_nodes`."""
+    return [copied.volume() for copied in copies_of_nodes(nodes, modalities)]
+
+
+def volume_from_node(node: Any, modality: str | None = None) -> Volume:
+    """A volume node as a volume; arguments and errors as `copy_of_node` and `Copied.volume`."""
+    return copy_of_node(node, modality).volume()
 
 
 def node_from_volume(
@@ -139,30 +188,27 @@ def add_result(scene: Any, fused: Fused, sources: Sequence[Any] = (), node: Any 
 
 def scored_inputs(
     fused_node: Any, nodes: Sequence[Any], modalities: Sequence[str | None] | None = None
-) -> tuple[Fused, list[Volume], dict[str, Any]]:
-    """Copies of a fused node and the nodes it was made of, ready to be aligned and scored in any thread.
+) -> tuple[Copied, list[Copied], dict[str, Any]]:
+    """Copies of a fused node and the nodes it was made of, to be aligned and scored in any thread.
 
     Args:
         fused_node: a result, or a volume in [0, 1] that was fused elsewhere.
         nodes: its sources.
-        modalities: as `volumes_from_nodes` takes them.
+        modalities: as `copies_of_nodes` takes them.
 
     Returns:
-        The result, the sources, and what `align` must be told to see them as they were fused: the windows, color,
-        interpolation and poses of the result's story, if it has one.
+        The result (for `scoring.fused_from`), the sources, and what `align` must be told to see them as they were
+        fused: the grid, and the windows, color, interpolation and poses of the result's story, if it has one.
 
     Raises:
-        DataError: if the fused node's values are not in [0, 1].
-        InputError, ModalityError: as `volumes_from_nodes`.
+        InputError, ModalityError: as `copies_of_nodes`.
     """
-    from MedFusionLib.scoring import fused_from
-
     if fused_node is None:
         raise InputError("Fused volume to score", found="none", accepted="a volume", fix="Fuse the volumes first")
-    fused = fused_from(volume_from_node(fused_node, "OTHER"))
+    fused = copy_of_node(fused_node, "OTHER")
     plan = json.loads(fused_node.GetAttribute(STORY) or "{}").get("plan", {})
     kept = {name: plan[name] for name in ("windows", "color", "interpolation", "poses") if name in plan}
-    return fused, volumes_from_nodes(nodes, modalities), {**kept, "grid": fused.volume.grid}
+    return fused, copies_of_nodes(nodes, modalities), {**kept, "grid": fused.grid}
 
 
 def add_scores(scene: Any, evaluation: Evaluation, name: str = "Scores", node: Any = None) -> Any:
@@ -210,7 +256,7 @@ def check_output(node: Any, is_color: bool, sources: Sequence[Any] = ()) -> None
         )
 
 
-def gives_color(volumes: Sequence[Volume], color: str = AUTOMATIC) -> bool:
+def gives_color(volumes: Sequence[Volume | Copied], color: str = AUTOMATIC) -> bool:
     """Whether fusing these volumes with this choice of color gives RGB: what output node to get ready for."""
     tinted = color not in (AUTOMATIC, NO_COLOR)
     return color != NO_COLOR and any(volume.is_color or (tinted and volume.is_functional) for volume in volumes)
@@ -341,14 +387,13 @@ def _dicom_modality(node: Any) -> str:
     return tree.GetItemAttribute(item, "DICOM.Modality") if item else ""
 
 
-def _unit_of(node: Any, modality: str, array: np.ndarray) -> str:
-    """The unit by our attribute, else by the coded unit of the DICOM import, else HU for a CT that goes below 0."""
+def _unit_of(node: Any) -> str:
+    """The unit by our attribute, else by the coded unit of the DICOM import; empty if neither tells."""
     if node.GetAttribute(UNIT):
-        return node.GetAttribute(UNIT)
+        return str(node.GetAttribute(UNIT))
     entry = node.GetVoxelValueUnits()
     code = f"{entry.GetCodeValue()} {entry.GetCodeMeaning()}".lower() if entry else ""
-    coded = next((unit for part, unit in _UNITS.items() if part in code), None)
-    return coded or unit_of(array, modality)
+    return next((unit for part, unit in _UNITS.items() if part in code), "")
 
 
 def _display(node: Any, window: tuple[float, float] | None) -> None:

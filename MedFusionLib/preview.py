@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Any
@@ -89,12 +89,14 @@ class Preview:
     look at all slices at once, can differ a little from their result.
 
     Args:
-        volumes: the sources.
+        volumes: the sources, or a function that makes them in the preview's thread.
         device: as in `fuse`.
         choices: of `harmonize.align`.
     """
 
-    def __init__(self, volumes: Sequence[Volume], *, device: str = AUTOMATIC, **choices: Any):
+    def __init__(
+        self, volumes: Sequence[Volume] | Callable[[], Sequence[Volume]], *, device: str = AUTOMATIC, **choices: Any
+    ):
         self._volumes, self._device, self._choices = volumes, device, choices
         self._aligned: Aligned | None = None
         self._changed = threading.Condition()
@@ -161,7 +163,8 @@ class Preview:
 
     def _fused(self, request: _Request) -> Shown:
         if self._aligned is None:
-            self._aligned = align(self._volumes, progress=self._unless_closed, **self._choices)
+            volumes = self._volumes() if callable(self._volumes) else self._volumes
+            self._aligned = align(volumes, progress=self._unless_closed, **self._choices)
         whole = self._aligned
         cut = slice_of(whole, request.axis, index_along(whole.grid, request.axis, request.at))
         start = perf_counter()

@@ -7,8 +7,8 @@ def planCheckerboard(fusedNode):
     from MedFusionLib.mrml_results import recipe_of
 
     recipe = recipe_of(fusedNode)
-    _fused, volumes, seen = scored_inputs(fusedNode, recipe.nodes, recipe.modalities)
-    return volumes, seen | {"reference": recipe.choices.get("reference", 0)}
+    _fused, copies, seen = scored_inputs(fusedNode, recipe.nodes, recipe.modalities)
+    return copies, seen | {"reference": recipe.choices.get("reference", 0)}
 
 
 def makeCheckerboard(inputs, number, progress=None):
@@ -16,5 +16,5 @@ def makeCheckerboard(inputs, number, progress=None):
     from MedFusionLib.checkerboard import checkerboard
     from MedFusionLib.harmonize import align
 
-    volumes, seen = inputs
-    return checkerboard(align(volumes, **seen, progress=progress), number)
+    copies, seen = inputs
+    return checkerboard(align([copied.volume() for copied in copies], **seen, progress=progress), number)

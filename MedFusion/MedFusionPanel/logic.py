@@ -98,9 +98,9 @@ class MedFusionLogic(ScriptedLoadableModuleLogic):
         Raises:
             MedFusionLib.errors.MedFusionError: its message says what to do; the scene is as before.
         """
-        volumes = self.plan(volumeNodes, modalities, outputNode, color)
+        copies = self.plan(volumeNodes, modalities, outputNode, color)
         fused = self.compute(
-            volumes,
+            copies,
             method=method,
             parameters=parameters,
             register=register,
@@ -118,13 +118,13 @@ class MedFusionLogic(ScriptedLoadableModuleLogic):
         return self.present(fused, volumeNodes, outputNode)
 
     def plan(self, volumeNodes, modalities=None, outputNode=None, color=AUTOMATIC):
-        """Copies of the nodes as volumes, and all checks that need no computing. Main thread."""
-        from MedFusionLib.mrml import check_output, gives_color, volumes_from_nodes
+        """Copies of the nodes, and all checks that need no computing. Main thread."""
+        from MedFusionLib.mrml import check_output, copies_of_nodes, gives_color
 
         requirePackages()
-        volumes = volumes_from_nodes(volumeNodes, modalities)
-        check_output(outputNode, gives_color(volumes, color), volumeNodes)
-        return volumes
+        copies = copies_of_nodes(volumeNodes, modalities)
+        check_output(outputNode, gives_color(copies, color), volumeNodes)
+        return copies
 
     def poses(self, transformNodes):
         """Where the volumes lie by these transform nodes, None for none. Main thread."""
@@ -157,11 +157,11 @@ class MedFusionLogic(ScriptedLoadableModuleLogic):
         regionNode.SetCenterWorld([(low + high) / 2 for low, high in zip(bounds[::2], bounds[1::2], strict=True)])
         regionNode.SetSizeWorld([high - low for low, high in zip(bounds[::2], bounds[1::2], strict=True)])
 
-    def compute(self, volumes, **choices):
-        """Fuse the volumes. Any thread."""
+    def compute(self, copies, **choices):
+        """Fuse what `plan` copied. Any thread."""
         from MedFusionLib.pipeline import fuse
 
-        return fuse(volumes, **choices)
+        return fuse([copied.volume() for copied in copies], **choices)
 
     def present(self, fused, volumeNodes, outputNode=None, name=None):
         """Put the result and the transforms that a registration found into the scene; return its node. Main thread."""
@@ -234,7 +234,7 @@ class MedFusionLogic(ScriptedLoadableModuleLogic):
         return self.presentScores(evaluation, fusedNode.GetName(), tableNode)
 
     def planScores(self, fusedNode, volumeNodes, modalities=None, maskNode=None, labelNode=None):
-        """Copies of the nodes as volumes, and how the result saw them. Main thread."""
+        """Copies of the nodes, and how the result saw them. Main thread."""
         from MedFusionLib.mrml import scored_inputs
         from MedFusionPanel.marks import markedVolume
 
@@ -247,16 +247,17 @@ class MedFusionLogic(ScriptedLoadableModuleLogic):
         from MedFusionLib.harmonize import align
         from MedFusionLib.pipeline import part
         from MedFusionLib.scores import MASK
-        from MedFusionLib.scoring import evaluate
+        from MedFusionLib.scoring import evaluate, fused_from
 
-        fused, volumes, seen, mask, label = inputs
+        fused, sources, seen, mask, label = inputs
+        volumes = [copied.volume() for copied in sources]
         aligned = align(volumes, **seen, progress=part(progress, 0, 0.3))
         return evaluate(
-            fused,
+            fused_from(fused.volume()),
             aligned,
             metrics,
-            domain=MASK if mask is None else mask,
-            label=label,
+            domain=MASK if mask is None else mask.volume(),
+            label=label and label.volume(),
             compat=compat,
             device=device,
             progress=part(progress, 0.3, 1),
@@ -269,12 +270,12 @@ class MedFusionLogic(ScriptedLoadableModuleLogic):
         return add_scores(self.scene, evaluation, f"{name} scores", tableNode)
 
     def computeComparison(
-        self, volumes, methods, *, at=None, axis=0, parameters=None, device=AUTOMATIC, progress=None, **choices
+        self, copies, methods, *, at=None, axis=0, parameters=None, device=AUTOMATIC, progress=None, **choices
     ):
         """Fuse with each method and score it, on all or on the slice through a place. Any thread.
 
         Args:
-            volumes: what `plan` copied.
+            copies: what `plan` copied.
             methods: two or more names of `methods()`.
             at: RAS mm that the slice goes through; None compares on the whole volumes.
             axis: the array axis of the reference that is cut.
@@ -287,6 +288,7 @@ class MedFusionLogic(ScriptedLoadableModuleLogic):
         from MedFusionLib.pipeline import bring_together, part
         from MedFusionLib.preview import index_along, slice_of
 
+        volumes = [copied.volume() for copied in copies]
         aligned = bring_together(volumes, progress=part(progress, 0, 0.3), **choices)
         if at is not None:
             aligned = slice_of(aligned, axis, index_along(aligned.grid, axis, at))

@@ -1,8 +1,8 @@
-"""Label maps and segmentations as volumes: where to score, and what marks a lesion or organ."""
+"""Copies of label maps and segmentations: where to score, and what marks a lesion or organ."""
 
 
 def markedVolume(node, fusedNode):
-    """A copy of a mask as a volume that is not 0 inside; None for none. Main thread.
+    """A copy of a mask that is not 0 inside; None for none. Main thread.
 
     Args:
         node: a label map or other volume node, or a segmentation node, whose visible segments count.
@@ -11,20 +11,20 @@ def markedVolume(node, fusedNode):
     Raises:
         MedFusionLib.errors.DataError: if a segmentation has no visible segment.
     """
-    from MedFusionLib.mrml import volume_from_node
+    from MedFusionLib.mrml import copy_of_node
 
     if node is None:
         return None
     if node.IsA("vtkMRMLSegmentationNode"):
         return _drawn(node, fusedNode)
-    return volume_from_node(node, "OTHER")
+    return copy_of_node(node, "OTHER")
 
 
 def _drawn(node, fusedNode):
     import slicer
 
     from MedFusionLib.errors import DataError
-    from MedFusionLib.mrml import volume_from_node
+    from MedFusionLib.mrml import copy_of_node
 
     scene = node.GetScene()
     drawn = scene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode", f"{node.GetName()} drawn")
@@ -38,7 +38,7 @@ def _drawn(node, fusedNode):
                 accepted="one that is shown",
                 fix="Show a segment in the module Segmentations, or choose no mask",
             )
-        return volume_from_node(drawn, "OTHER")
+        return copy_of_node(drawn, "OTHER")
     finally:
         scene.RemoveNode(drawn.GetDisplayNode())
         scene.RemoveNode(drawn)

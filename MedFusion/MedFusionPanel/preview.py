@@ -103,8 +103,9 @@ class LivePreview:
         from MedFusionLib.preview import Preview
 
         self._end()
+        copies = self._copies(chosen, key[:2])
         self._preview = Preview(
-            self._copies(chosen, key[:2]),
+            lambda: [copied.volume() for copied in copies],
             device=chosen.device,
             reference=chosen.reference,
             color=chosen.color,
