@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from MedFusionLib import __version__
-from MedFusionLib.commands import benchmark, demo, evaluate, fuse, import_weights, methods, metrics, models, train
+from MedFusionLib.commands import benchmark, demo, evaluate, fuse, import_weights, methods, metrics, models, train, web
 from MedFusionLib.errors import InputError, MedFusionError
 
 COMMANDS = (
@@ -22,6 +22,7 @@ COMMANDS = (
     ("benchmark", benchmark, "compare methods, and images that others made, over a data set"),
     ("methods", methods, "list the fusion methods, or one with its parameters"),
     ("metrics", metrics, "list the metrics, or one with its facts"),
+    ("web", web, "open the browser app"),
     ("models", models, "list the trained models, or show the card of one"),
     ("train", train, "train a model by its recipe, on your own data too"),
     ("import-weights", import_weights, "bring in weights that the authors of a network published"),

@@ -83,13 +83,23 @@ def read_dicom(path: Path, modality: str | None) -> Volume:
     return Volume(array, grid, kind, name, unit)
 
 
-def _series(path: Path, modality: str | None) -> dict[Path, Dataset]:
-    """The headers of one series by file."""
+def series_in(folder: Path) -> dict[str, dict[Path, Dataset]]:
+    """The series in a folder by their UID: the headers of each by file.
+
+    Raises:
+        FileError: if a file is damaged.
+    """
     found: dict[str, dict[Path, Dataset]] = {}
-    for file in sorted((path if path.is_dir() else path.parent).iterdir()):
+    for file in sorted(folder.iterdir()):
         header = _image_header(file)
         if header is not None:
             found.setdefault(str(header.get("SeriesInstanceUID", "")), {})[file] = header
+    return found
+
+
+def _series(path: Path, modality: str | None) -> dict[Path, Dataset]:
+    """The headers of one series by file."""
+    found = series_in(path if path.is_dir() else path.parent)
     if not path.is_dir():
         found = {uid: series for uid, series in found.items() if path in series}
     if not found:

@@ -41,6 +41,7 @@ LAYERS = (
     ("compare", "report"),
     ("mrml_results",),
     ("demo",),
+    ("web",),
     ("commands",),
     ("cli",),
 )
