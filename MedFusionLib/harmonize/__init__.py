@@ -260,7 +260,7 @@ def _alignment_notes(
             fixed = volumes[reference].label
             notes.append(
                 f"{volume.label} looks unregistered: moved by {found[0]:.0f} mm it would share "
-                f"{found[1]:.1f} times the information with {fixed}. Register them first (--register rigid)."
+                f"{found[1]:.1f} times the information with {fixed}. Register them first (registration: rigid)."
             )
     return notes
 
