@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ctypes
 import importlib
-import importlib.util
 import os
 import sys
 from pathlib import Path
@@ -20,14 +19,16 @@ os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(Path(__file__).parent), str(ROOT / "Testing/mrml")]
 
-NEEDED = {"PySide6": "pip install PySide6-Essentials", "slicer": 'pip install "medfusion[slicer]"'}
+NEEDED = {"PySide6.QtWidgets": "pip install PySide6-Essentials", "slicer": 'pip install "medfusion[slicer]"'}
 
 
 def pytest_pycollect_makemodule(module_path, parent):
-    """Skip all of this folder where a package is not installed: its tests cannot even be imported."""
+    """Skip all of this folder where a package, or a system library it needs, is missing: nothing could be imported."""
     for name, fix in NEEDED.items():
-        if importlib.util.find_spec(name) is None:
-            pytest.skip(f"{name} is not installed: {fix}")
+        try:
+            importlib.import_module(name)
+        except ImportError as error:
+            pytest.skip(f"{error}: {fix}")
 
 
 @pytest.fixture(scope="session")

@@ -15,6 +15,7 @@ from slicer_widgets import qMRMLNodeComboBox
 
 _LABEL = "panel on stand-in widgets, not desktop Slicer"
 _WIDTH = 480
+_UNKEPT = tempfile.TemporaryDirectory(prefix="medfusion-panel-")
 
 
 class Driver:
@@ -114,7 +115,7 @@ class Driver:
         painter.drawPixmap(0, 20, shot)
         painter.drawText(6, 14, f"{name}: {_LABEL}")
         painter.end()
-        folder = Path(os.environ.get("MEDFUSION_PICTURES") or tempfile.mkdtemp(prefix="medfusion-panel-"))
+        folder = Path(os.environ.get("MEDFUSION_PICTURES") or _UNKEPT.name)
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / f"panel_{name}.png"
         assert sheet.save(str(path))
