@@ -16,7 +16,7 @@ from MedFusionLib.registry import method
     reference="Li, Wu 2019, doi 10.1109/TIP.2018.2887342",
     model="densefuse",
     workspace=330.0,
-    tolerance=0.1,
+    tolerance=0.02,
     mixed_precision=True,
 )
 def densefuse(sources, *, rule: Annotated[str, Choice("l1", "mean")] = "l1", model="densefuse"):

@@ -16,7 +16,7 @@ from MedFusionLib.registry import method
     reference="Zhang et al. 2020, doi 10.1016/j.inffus.2019.07.011",
     model="ifcnn",
     workspace=330.0,
-    tolerance=0.1,
+    tolerance=0.04,
     mixed_precision=True,
 )
 def ifcnn(sources, *, join: Annotated[str, Choice("max", "mean", "sum")] = "max", model="ifcnn"):

@@ -13,7 +13,7 @@ from MedFusionLib.registry import method
     reference="Xia, Yin, Wang 2019, doi 10.1007/s10586-018-2026-1",
     model="stacked_autoencoder",
     workspace=100.0,
-    tolerance=0.15,
+    tolerance=0.05,
     mixed_precision=True,
 )
 def stacked_autoencoder(sources, *, model="stacked_autoencoder"):

@@ -13,7 +13,7 @@ from MedFusionLib.registry import method
     reference="Xu et al. 2022, doi 10.1109/TPAMI.2020.3012548",
     model="u2fusion",
     workspace=330.0,
-    tolerance=0.1,
+    tolerance=0.08,
     mixed_precision=True,
 )
 def u2fusion(sources, *, model="u2fusion"):
