@@ -14,8 +14,9 @@ READY := .venv/.ready
 demo: $(READY)
 	$(BIN)/medfusion demo -o demo
 
+# Two workers of one thread each: the tests of one file stay together, since they share what they set up.
 test: $(READY)
-	$(BIN)/python -m pytest -m "not slow"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow" --numprocesses 2 --dist loadfile
 
 test-all: $(READY)
 	$(BIN)/python -m pytest
@@ -34,7 +35,7 @@ $(READY): pyproject.toml Makefile
 	command -v nvidia-smi >/dev/null || $(BIN)/python -m pip install --quiet "$(TORCH)+cpu" \
 		|| echo "No CPU build of $(TORCH) on the package index; taking the default build."
 	$(BIN)/python -m pip install --quiet "$(TORCH)"
-	$(BIN)/python -m pip install --quiet --editable ".[slicer,report,dev]"
+	$(BIN)/python -m pip install --quiet --editable ".[slicer,web,report,dev]"
 	touch $@
 
 clean:
