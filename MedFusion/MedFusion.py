@@ -22,7 +22,7 @@ from MedFusionPanel.compare import Compare
 from MedFusionPanel.inputs import Inputs
 from MedFusionPanel.logic import MedFusionLogic
 from MedFusionPanel.methodForm import MethodForm
-from MedFusionPanel.parameters import Chosen, MedFusionParameterNode  # noqa: F401 scripts may look for it here
+from MedFusionPanel.parameters import Chosen, MedFusionParameterNode
 from MedFusionPanel.path import findLibrary  # noqa: F401 likewise
 from MedFusionPanel.preview import LivePreview
 from MedFusionPanel.results import Results, kept
@@ -60,6 +60,7 @@ class MedFusionWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.logic = None
         self._parameterNode = None
         self._parameterNodeGuiTag = None
+        self._setID = None
 
     def setup(self):
         """Build the panel when it is first opened."""
@@ -96,10 +97,12 @@ class MedFusionWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             ("sampleButton", self.onSampleButton),
             ("installButton", self.onInstallButton),
             ("helpButton", self.onHelpButton),
+            ("newSetButton", self.onNewSetButton),
         ):
             getattr(self.ui, button).connect("clicked(bool)", slot)
         self.ui.colorComboBox.connect("currentIndexChanged(int)", self.onChoiceChanged)
         self.ui.deviceComboBox.connect("currentIndexChanged(int)", self.onChoiceChanged)
+        self.ui.parameterSetComboBox.connect("activated(int)", self.onSetChosen)
         scene = slicer.mrmlScene
         self.addObserver(scene, scene.StartCloseEvent, self.onSceneStartClose)
         self.addObserver(scene, scene.EndCloseEvent, self.onSceneEnd)
@@ -131,13 +134,28 @@ class MedFusionWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.initializeParameterNode()
 
     def onNodeRemoved(self, caller=None, event=None):
-        """Forget what has left the scene."""
-        if self._parameterNode is not None and not slicer.mrmlScene.IsClosing():
+        """Forget what has left the scene; without its set the panel takes the scene's own."""
+        if self._parameterNode is None or slicer.mrmlScene.IsClosing():
+            return
+        if self._parameterNode.parameterNode.GetScene() is None:
+            self.initializeParameterNode()
+        else:
             self.refresh()
 
+    def onSetChosen(self, _index=None):
+        """Show another set of parameters."""
+        node = slicer.mrmlScene.GetNodeByID(self.ui.parameterSetComboBox.currentData)
+        self.setParameterNode(MedFusionParameterNode(node))
+
+    def onNewSetButton(self, _checked=False):
+        """Begin another set with the choices of this one."""
+        self.setParameterNode(self.logic.addParameterSet(self._parameterNode.parameterNode))
+
     def initializeParameterNode(self):
-        """Find the scene's parameters, or make them."""
-        self.setParameterNode(self.logic.getParameterNode())
+        """Find the set that was used last, else the scene's own, or make that."""
+        own = self.logic.getParameterNode()
+        last = next((node for node in self.logic.parameterSets() if node.GetID() == self._setID), None)
+        self.setParameterNode(own if last is None else MedFusionParameterNode(last))
 
     def setParameterNode(self, parameterNode):
         """Bind the widgets to these parameters, or to none."""
@@ -146,6 +164,7 @@ class MedFusionWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.removeObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self.refresh)
         self._parameterNode = parameterNode
         if self._parameterNode:
+            self._setID = self._parameterNode.parameterNode.GetID()
             self._parameterNodeGuiTag = self._parameterNode.connectGui(self.ui)
             self.addObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self.refresh)
         self.refresh()
@@ -155,12 +174,20 @@ class MedFusionWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if self._parameterNode is None:
             self.preview.stop()
             return
+        self._offerSets()
         for part in (self.inputs, self.methodForm, self.compare):
             part.refresh(self._parameterNode)
         choose(self.ui.colorComboBox, self._parameterNode.color)
         choose(self.ui.deviceComboBox, self._parameterNode.device)
         self.results.refresh()
         self._refreshButtons()
+
+    def _offerSets(self):
+        """The sets of parameters that the scene keeps."""
+        fillChoices(
+            self.ui.parameterSetComboBox, [(node.GetName(), node.GetID()) for node in self.logic.parameterSets()]
+        )
+        choose(self.ui.parameterSetComboBox, self._setID)
 
     def _refreshButtons(self):
         """Say what is missing rather than fail."""

@@ -31,6 +31,24 @@ class MedFusionLogic(ScriptedLoadableModuleLogic):
         """The panel's choices that are kept with the scene."""
         return MedFusionParameterNode(super().getParameterNode())
 
+    def parameterSets(self):
+        """The nodes that keep choices of the panel, the scene's own first."""
+        nodes = slicer.util.getNodesByClass("vtkMRMLScriptedModuleNode", self.scene)
+        ours = [node for node in nodes if node.GetAttribute("ModuleName") == self.moduleName]
+        return sorted(ours, key=lambda node: not node.GetSingletonTag())
+
+    def addParameterSet(self, like=None):
+        """Another node that keeps choices of the panel, with those of a given one; returns it as parameters."""
+        node = self.scene.CreateNodeByClass("vtkMRMLScriptedModuleNode")
+        node.UnRegister(None)
+        node.SetName(self.scene.GenerateUniqueName(self.moduleName))
+        node.SetAttribute("ModuleName", self.moduleName)
+        node = self.scene.AddNode(node)
+        if like is not None:
+            node.CopyContent(like)
+            node.CopyReferences(like)
+        return MedFusionParameterNode(node)
+
     def methods(self):
         """The fusion methods by name."""
         from MedFusionLib.registry import list_methods

@@ -48,6 +48,7 @@ class ScriptedLoadableModuleLogic:
             node = slicer.mrmlScene.CreateNodeByClass("vtkMRMLScriptedModuleNode")
             node.UnRegister(None)
             node.SetSingletonTag(self.moduleName)
+            node.SetAttribute("ModuleName", self.moduleName)
             node.SetName(tag)
             node = slicer.mrmlScene.AddNode(node)
         return node

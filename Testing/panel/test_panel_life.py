@@ -55,6 +55,44 @@ def test_every_choice_comes_back_with_the_scene(chosen, nodes, scene, reopened):
     chosen.picture("reopened")
 
 
+def test_a_scene_keeps_several_sets_of_parameters(chosen, scene, reopened):
+    chosen.pick("methodComboBox", "two_scale")
+    chosen.click("newSetButton")
+    assert chosen.ui.methodComboBox.currentData == "two_scale"
+    assert [chosen.child(f"volume{n}").currentText() for n in (1, 2)] == ["phantom CT", "phantom MR"]
+    chosen.pick("methodComboBox", "average")
+    box = chosen.ui.parameterSetComboBox
+    names = [box.itemText(number) for number in range(box.count)]
+    assert len(set(names)) == 2
+    choose_set(chosen, 0)
+    assert chosen.ui.methodComboBox.currentData == "two_scale"
+    choose_set(chosen, 1)
+    assert chosen.ui.methodComboBox.currentData == "average"
+    reopened()
+    found = {chosen.widget.logic.parameterSets()[n].GetName(): n for n in range(2)}
+    assert sorted(found) == sorted(names)
+    methods = []
+    for number in range(2):
+        choose_set(chosen, number)
+        methods.append(chosen.ui.methodComboBox.currentData)
+    assert methods == ["two_scale", "average"]
+
+
+def test_a_set_that_is_deleted_gives_way_to_the_scenes_own(chosen, scene):
+    chosen.click("newSetButton")
+    scene.RemoveNode(chosen.parameters.parameterNode)
+    chosen.step()
+    assert chosen.parameters.parameterNode.GetSingletonTag() == "MedFusion"
+    assert chosen.ui.parameterSetComboBox.count == 1
+
+
+def choose_set(panel, number):
+    """As a user does in the box."""
+    panel.ui.parameterSetComboBox.setCurrentIndex(number)
+    panel.widget.onSetChosen()
+    panel.step()
+
+
 def test_the_preview_is_not_saved(chosen, scene, reopened):
     chosen.wait(lambda: "the volume will take" in chosen.ui.previewLabel.text)
     chosen.ui.livePreviewCheckBox.checked = False
