@@ -47,8 +47,4 @@ def _trained(
         raise FileError(f"Weights of {name}", found=str(error), accepted="the tensors of this network") from error
     # Outside inference mode, so that gradients can flow through it to the images.
     with torch.inference_mode(False):
-        network = network.eval().requires_grad_(False).to(device=device, dtype=dtype)
-        for weight in network.parameters():
-            if weight.ndim == 4:
-                weight.data = weight.data.contiguous(memory_format=torch.channels_last)
-        return network
+        return network.eval().requires_grad_(False).to(device=device, dtype=dtype)
