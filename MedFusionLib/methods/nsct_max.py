@@ -14,7 +14,7 @@ from MedFusionLib.registry import method
     dims=(2,),
     sources=(2, None),
     reference="da Cunha, Zhou, Do 2006, doi 10.1109/TIP.2006.877507; choice: Li, Manjunath, Mitra 1995",
-    workspace=26.0,
+    workspace=28.0,
     keeps_lone=True,
 )
 def nsct_max(
