@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from MedFusionLib.preview import Preview, Shown
-from MedFusionLib.volume import Volume
 from MedFusionLib.web.session import Choices, Session
 
 _HEAD_FOOT = 2
@@ -61,9 +60,11 @@ class Live:
         if key == self._key:
             return
         self.close()
-        volumes: list[Volume] = self._session.volumes(choices)
+        copies = self._session.copies(choices)
         reference = choices.sources.index(choices.reference)
-        self._axis = volumes[reference].grid.axis_along(_HEAD_FOOT)
+        self._axis = copies[reference].grid.axis_along(_HEAD_FOOT)
         poses = moved if any(moved) else None
-        self._preview = Preview(volumes, reference=reference, color=choices.color, poses=poses)
+        self._preview = Preview(
+            lambda: [copied.volume() for copied in copies], reference=reference, color=choices.color, poses=poses
+        )
         self._key = key

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from MedFusionLib.errors import InputError
-from MedFusionLib.mrml import add_result, add_scores, node_from_volume, volumes_from_nodes
+from MedFusionLib.mrml import Copied, add_result, add_scores, copies_of_nodes, node_from_volume
 from MedFusionLib.mrml_poses import add_poses
 from MedFusionLib.scores import Evaluation
 from MedFusionLib.volume import Aligned, Fused, Volume
@@ -158,7 +158,7 @@ class Session:
         self.scene.RemoveNode(self.sources.pop(source_id).node)
         self._alignment = None
 
-    def volumes(self, choices: Choices) -> list[Volume]:
+    def copies(self, choices: Choices) -> list[Copied]:
         """Copies of the chosen sources where the files put them, even if a registration has moved their nodes."""
         chosen = [self.sources[name] for name in choices.sources]
         nodes = [source.node for source in chosen]
@@ -166,7 +166,7 @@ class Session:
         for node in nodes:
             node.SetAndObserveTransformNodeID(None)
         try:
-            return volumes_from_nodes(nodes, [source.modality for source in chosen])
+            return copies_of_nodes(nodes, [source.modality for source in chosen])
         finally:
             for node, transform in zip(nodes, moved, strict=True):
                 node.SetAndObserveTransformNodeID(transform)
@@ -183,9 +183,9 @@ class Session:
         kept = self.aligned(choices)
         if kept is not None:
             return lambda progress: kept
-        volumes = self.volumes(choices)
+        copies = self.copies(choices)
         return lambda progress: bring_together(
-            volumes,
+            [copied.volume() for copied in copies],
             register=choices.register,
             reference=choices.sources.index(choices.reference),
             color=choices.color,

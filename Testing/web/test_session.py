@@ -63,15 +63,15 @@ def test_a_modality_can_be_mended_and_the_node_stays(scene, heads):
 
 def test_a_run_gives_the_same_voxels_as_the_library(session):
     result = fused(session, method="dwt", parameters={"levels": 2}, color="pet-heat")
-    volumes = session.volumes(choices(session))
+    volumes = [copied.volume() for copied in session.copies(choices(session))]
     expected = fuse(volumes, method="dwt", parameters={"levels": 2}, color="pet-heat")
     np.testing.assert_array_equal(volume_from_node(result.node, "OTHER").array, expected.color.array)
 
 
 def test_a_run_leaves_the_sources_as_they_were(session):
-    before = [volume.sha256 for volume in session.volumes(choices(session))]
+    before = [copied.volume().sha256 for copied in session.copies(choices(session))]
     fused(session)
-    assert [volume.sha256 for volume in session.volumes(choices(session))] == before
+    assert [copied.volume().sha256 for copied in session.copies(choices(session))] == before
 
 
 def test_registered_sources_are_shown_in_place_and_fused_from_where_they_lay(scene):
@@ -82,7 +82,7 @@ def test_registered_sources_are_shown_in_place_and_fused_from_where_they_lay(sce
     assert first.fused.poses[1] is not None
     node = session.sources[list(session.sources)[1]].node
     assert node.GetParentTransformNode() is not None
-    assert session.volumes(choices(session))[1].sha256 == moved.sha256
+    assert session.copies(choices(session))[1].volume().sha256 == moved.sha256
     again = fused(session, register="rigid", method="average")
     assert again.aligned is first.aligned, "the next method does not register again"
     assert scene.GetNumberOfNodesByClass("vtkMRMLLinearTransformNode") == 1
