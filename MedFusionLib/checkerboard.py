@@ -5,29 +5,30 @@ from __future__ import annotations
 import numpy as np
 
 from MedFusionLib.errors import GeometryError
-from MedFusionLib.volume import Aligned, Volume
-
-_FIELDS = 8
-"""Cubes along the longest side of the volume."""
+from MedFusionLib.volume import Volume
 
 
-def checkerboard(aligned: Aligned, number: int) -> Volume:
-    """The reference and another of aligned volumes, in [0, 1], in cubes of one size in millimeters.
+def checkerboard(first: Volume, second: Volume, fields: int = 8) -> Volume:
+    """Two volumes in turns, in cubes of one size in millimeters.
 
     Args:
-        aligned: the volumes.
-        number: of the other one.
+        first: scalar; its voxel comes first.
+        second: on the same grid.
+        fields: cubes along the longest side in mm.
 
     Raises:
-        GeometryError: if there is no such volume, or it is the reference.
+        GeometryError: if the volumes lie on different grids, or are one and the same.
     """
-    others = [n for n in range(len(aligned.volumes)) if n != aligned.reference]
-    if number not in others:
-        raise GeometryError("Checkerboard with volume", found=number, accepted=", ".join(map(str, others)))
-    steps = np.asarray(aligned.grid.spacing[::-1])
-    side = (np.array(aligned.grid.shape) * steps).max() / _FIELDS
-    k, j, i = np.ogrid[tuple(map(slice, aligned.grid.shape))]
+    if first is second or not first.grid.same_as(second.grid):
+        raise GeometryError(
+            "Checkerboard",
+            found="one volume twice" if first is second else f"grids {first.grid.shape} and {second.grid.shape}",
+            accepted="two volumes on one grid",
+            fix="Align them first",
+        )
+    steps = np.asarray(first.grid.spacing[::-1])
+    side = (np.array(first.grid.shape) * steps).max() / fields
+    k, j, i = np.ogrid[tuple(map(slice, first.grid.shape))]
     odd = sum((n * step // side).astype(int) for n, step in zip((k, j, i), steps, strict=True)) % 2 == 1
-    fixed, other = aligned.volumes[aligned.reference], aligned.volumes[number]
-    mixed = np.where(odd, other.array, fixed.array)
-    return Volume(mixed, aligned.grid, "OTHER", f"{fixed.modality} {other.modality} checkerboard")
+    mixed = np.where(odd, second.array, first.array)
+    return Volume(mixed, first.grid, "OTHER", f"{first.modality} {second.modality} checkerboard")

@@ -17,4 +17,5 @@ def makeCheckerboard(inputs, number, progress=None):
     from MedFusionLib.harmonize import align
 
     copies, seen = inputs
-    return checkerboard(align([copied.volume() for copied in copies], **seen, progress=progress), number)
+    aligned = align([copied.volume() for copied in copies], **seen, progress=progress)
+    return checkerboard(aligned.volumes[aligned.reference], aligned.volumes[number])

@@ -8,11 +8,12 @@ from typing import Any
 from trame_server.state import State
 from trame_server.utils.asynchronous import create_task
 
+from MedFusionLib.checkerboard import checkerboard
 from MedFusionLib.errors import InputError
 from MedFusionLib.volume import Aligned
 from MedFusionLib.web.live import Live
 from MedFusionLib.web.session import Choices, Session
-from MedFusionLib.web.views import Views, board_of
+from MedFusionLib.web.views import Views
 from MedFusionLib.web.work import Work
 
 _LOOK = 0.1
@@ -70,7 +71,7 @@ class Display:
         state, choices = self._state, choices_of(self._state)
         pair = self._session.comparable(state.base, state.over, choices)
         if pair is not None:
-            self._views.show_board(board_of(*pair, int(state.squares)))
+            self._views.show_board(checkerboard(*pair, int(state.squares)))
             return
 
         def present(aligned: Aligned) -> None:

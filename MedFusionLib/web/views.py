@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 from trame.widgets import html
 from trame_server import Server
 from trame_slicer.app.ui import create_vertical_slice_view_gutter_ui, create_vertical_view_gutter_ui
@@ -13,7 +12,7 @@ from trame_slicer.rca_view import register_rca_factories
 from trame_slicer.views import Layout, LayoutDirection, ViewLayoutDefinition
 
 from MedFusionLib.mrml import MODALITY, node_from_volume
-from MedFusionLib.volume import FUNCTIONAL, Grid, Volume
+from MedFusionLib.volume import FUNCTIONAL, Volume
 
 _NAMES = {"Red": "Axial", "Green": "Coronal", "Yellow": "Sagittal", "ThreeD": "3-D"}
 _HEAT = "vtkMRMLPETProceduralColorNodePET-Heat"
@@ -108,18 +107,6 @@ class Views:
         """RAS mm of the middle of the axial view."""
         matrix = self.axial.get_view_node().GetSliceToRAS()
         return matrix.GetElement(0, 3), matrix.GetElement(1, 3), matrix.GetElement(2, 3)
-
-
-def board_of(first: Volume, second: Volume, fields: int) -> Volume:
-    """Two volumes of one grid in turns, in cubes: so many along the longest side in mm."""
-    return first.with_array(np.where(_cubes(first.grid, fields), first.array, second.array), modality="OTHER")
-
-
-def _cubes(grid: Grid, fields: int) -> np.ndarray:
-    steps = np.array(grid.spacing[::-1])
-    side = max(steps * grid.shape) / fields
-    k, j, i = np.ogrid[: grid.shape[0], : grid.shape[1], : grid.shape[2]]
-    return sum((axis * step // side for axis, step in zip((k, j, i), steps, strict=True)), np.float64(0)) % 2 == 0
 
 
 def is_renderable(node: Any) -> bool:
