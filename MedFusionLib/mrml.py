@@ -7,15 +7,16 @@ The scene is an argument and classes are reached through it, so nothing here kno
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from MedFusionLib._mrml_arrays import filled, image_of, matrix_of, voxels_of
 from MedFusionLib._mrml_tables import filled_table
-from MedFusionLib.errors import DataError, GeometryError, InputError, ModalityError, SaveError
+from MedFusionLib.errors import GeometryError, InputError, ModalityError, SaveError
 from MedFusionLib.harmonize import AUTOMATIC, NO_COLOR
 from MedFusionLib.scores import Evaluation
 from MedFusionLib.volume import FUNCTIONAL, MODALITIES, Fused, Grid, Volume, modality_named, unit_of
@@ -105,8 +106,8 @@ def copy_of_node(node: Any, modality: str | None = None) -> Copied:
         DataError: if the node has no voxels.
     """
     known = _modality_of(node, modality)
-    array = _voxels(node)
-    grid = Grid(array.shape[:3], _parent_to_world(node) @ _filled(node.GetIJKToRASMatrix))
+    array = voxels_of(node)
+    grid = Grid(array.shape[:3], _parent_to_world(node) @ filled(node.GetIJKToRASMatrix))
     return Copied(array, grid, known, node.GetName() or "", _unit_of(node))
 
 
@@ -148,8 +149,8 @@ def node_from_volume(
     elif name:
         node.SetName(name)
     modified = node.StartModify()
-    node.SetIJKToRASMatrix(_matrix(affine))
-    node.SetAndObserveImageData(_image(volume.array))
+    node.SetIJKToRASMatrix(matrix_of(affine))
+    node.SetAndObserveImageData(image_of(volume.array))
     if volume.is_color:
         node.SetVoxelVectorType(node.VoxelVectorTypeColorRGB)
     node.SetAttribute(MODALITY, volume.modality)
@@ -309,49 +310,6 @@ def _class_for(is_color: bool) -> str:
     return "vtkMRMLVectorVolumeNode" if is_color else "vtkMRMLScalarVolumeNode"
 
 
-def _voxels(node: Any) -> np.ndarray:
-    """A copy of the voxels: (K, J, I), or with as many components as there are in the type there is.
-
-    A single 8-bit slice stays 8-bit, so that it is known for a picture.
-    """
-    from vtk.util.numpy_support import vtk_to_numpy
-
-    image = node.GetImageData()
-    scalars = image and image.GetPointData().GetScalars()
-    if not scalars:
-        raise DataError(f"Volume {node.GetName()}", found="no voxels", fix="Load it again, or choose another volume")
-    shape = image.GetDimensions()[::-1]
-    array = vtk_to_numpy(scalars)
-    return array.reshape(shape).copy() if array.ndim == 1 else array.reshape(*shape, -1).copy()
-
-
-def _image(array: np.ndarray) -> Any:
-    from vtk import vtkImageData
-    from vtk.util.numpy_support import numpy_to_vtk
-
-    image = vtkImageData()
-    image.SetDimensions(array.shape[2::-1])
-    image.GetPointData().SetScalars(numpy_to_vtk(array.reshape(-1, *array.shape[3:]), deep=True))
-    return image
-
-
-def _matrix(array: np.ndarray) -> Any:
-    from vtk import vtkMatrix4x4
-
-    matrix = vtkMatrix4x4()
-    matrix.DeepCopy(array.ravel())
-    return matrix
-
-
-def _filled(getter: Callable[[Any], Any]) -> np.ndarray:
-    """(4, 4) of a method that fills a vtkMatrix4x4."""
-    from vtk import vtkMatrix4x4
-
-    matrix = vtkMatrix4x4()
-    getter(matrix)
-    return np.array([[matrix.GetElement(row, column) for column in range(4)] for row in range(4)])
-
-
 def _parent_to_world(node: Any) -> np.ndarray:
     """(4, 4) of the whole chain of parent transforms."""
     parent = node.GetParentTransformNode()
@@ -364,7 +322,7 @@ def _parent_to_world(node: Any) -> np.ndarray:
             accepted="linear transforms",
             fix="Harden the transform first: in the module Transforms, or node.HardenTransform()",
         )
-    return _filled(parent.GetMatrixTransformToWorld)
+    return filled(parent.GetMatrixTransformToWorld)
 
 
 def _modality_of(node: Any, modality: str | None) -> str:

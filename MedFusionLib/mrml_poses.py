@@ -11,8 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import numpy as np
-
+from MedFusionLib._mrml_arrays import filled, matrix_of
 from MedFusionLib.errors import GeometryError, SaveError
 from MedFusionLib.harmonize.pose import Pose, load_pose
 from MedFusionLib.volume import Fused
@@ -28,12 +27,8 @@ def pose_from_node(node: Any) -> Pose:
         GeometryError: if a deformable one is below another transform.
         SaveError: if the scene cannot write it out.
     """
-    from vtk import vtkMatrix4x4
-
     if node.IsTransformToWorldLinear():
-        matrix = vtkMatrix4x4()
-        node.GetMatrixTransformFromWorld(matrix)
-        return Pose.from_matrix(np.reshape([matrix.GetElement(n // 4, n % 4) for n in range(16)], (4, 4)))
+        return Pose.from_matrix(filled(node.GetMatrixTransformFromWorld))
     if node.GetParentTransformNode() is not None:
         raise GeometryError(
             f"Transform {node.GetName()}",
@@ -60,12 +55,8 @@ def node_from_pose(scene: Any, pose: Pose, name: str) -> Any:
     """
     name = scene.GenerateUniqueName(name)
     if pose.matrix is not None:
-        from vtk import vtkMatrix4x4
-
-        matrix = vtkMatrix4x4()
-        matrix.DeepCopy(pose.matrix.ravel())
         node = scene.AddNewNodeByClass("vtkMRMLLinearTransformNode", name)
-        node.SetMatrixTransformFromParent(matrix)
+        node.SetMatrixTransformFromParent(matrix_of(pose.matrix))
         return node
     with TemporaryDirectory() as folder:
         path = Path(folder) / "pose.h5"

@@ -32,6 +32,7 @@ LAYERS = (
         "_views",
         "mrml",
         "mrml_poses",
+        "_mrml_arrays",
         "_mrml_tables",
         "_scene",
         "preview",
@@ -74,7 +75,8 @@ def same_room(own, imported):
     """Machinery beside the file it serves (a leading underscore), and load/save over what they share."""
     beside = {
         "phantom": {"_head"},
-        "mrml": {"_scene", "_mrml_tables"},
+        "mrml": {"_scene", "_mrml_arrays", "_mrml_tables"},
+        "mrml_poses": {"_mrml_arrays"},
         "load": {"files"},
         "save": {"files"},
         "present": {"_views", "_panels"},
