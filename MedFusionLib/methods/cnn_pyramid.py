@@ -70,6 +70,7 @@ def _weights(network, sources):
     import torch
     from torch.nn import functional
 
+    from MedFusionLib.networks.lean import one_by_one
     from MedFusionLib.networks.siamese import BLOCK
     from MedFusionLib.transforms.window import at_least, symmetric_pad
 
@@ -77,11 +78,15 @@ def _weights(network, sources):
     images = at_least(sources, BLOCK, (2, 3))
     for axis in (2, 3):
         images = symmetric_pad(images, axis, 0, images.shape[axis] % 2)
-    features = network.features(images.flatten(0, 1)[:, None]).unflatten(0, (len(images), 2))
-    first, second = features[:, 0], features[:, 1]
-    there, back = network.logits(first, second).softmax(1), network.logits(second, first).softmax(1)
-    verdicts = (there[:, :1] + back[:, 1:]) / 2
+    verdicts = one_by_one(lambda pair: _verdicts(network, pair), images)
     ones = torch.ones((1, 1, BLOCK, BLOCK), dtype=sources.dtype, device=sources.device)
     total = functional.conv_transpose2d(verdicts, ones, stride=2)
     count = functional.conv_transpose2d(torch.ones_like(verdicts[:1]), ones, stride=2)
     return (total / count)[..., :height, :width]
+
+
+def _verdicts(network, pair):
+    """(B, 2, H, W) -> (B, 1, H / 2 - 7, W / 2 - 7): that the first source is the sharper, mean over both orders."""
+    first, second = (network.features(pair[:, k : k + 1]) for k in range(2))
+    there, back = network.verdicts(first, second)
+    return (there.softmax(1)[:, :1] + back.softmax(1)[:, 1:]) / 2

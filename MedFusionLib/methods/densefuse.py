@@ -31,16 +31,26 @@ def densefuse(sources, *, rule: Annotated[str, Choice("l1", "mean")] = "l1", mod
         model: name or folder of the network's weights.
     """
     from MedFusionLib.networks.densefuse import Config, DenseFuse
+    from MedFusionLib.networks.lean import one_by_one
     from MedFusionLib.networks.loading import trained
-    from MedFusionLib.transforms.window import at_least, box_mean
+    from MedFusionLib.transforms.window import at_least
 
-    network = trained(model, DenseFuse, Config, sources)
-    (count, number), (height, width) = sources.shape[:2], sources.shape[2:]
-    images = at_least(sources, 4, (2, 3)).flatten(0, 1)[:, None]
-    features = network.encode(images).unflatten(0, (count, number))
+    network, (height, width) = trained(model, DenseFuse, Config, sources), sources.shape[2:]
+    fused = one_by_one(lambda images: _fused(network, images, rule), at_least(sources, 4, (2, 3)))
+    return fused[..., :height, :width]
+
+
+def _fused(network, sources, rule):
+    from functools import reduce
+
+    import torch
+
+    from MedFusionLib.transforms.window import box_mean
+
+    features = [network.encode(sources[:, k : k + 1]) for k in range(sources.shape[1])]
     if rule == "mean":
-        joined = features.mean(1)
-    else:
-        activity = box_mean(features.abs().sum(2), 1, (2, 3)).to(sources) + 1e-12
-        joined = (features * (activity / activity.sum(1, keepdim=True))[:, :, None]).sum(1)
-    return network.decode(joined)[..., :height, :width]
+        return network.decode(reduce(torch.add, features) / len(features))
+    activity = [box_mean(each.abs().sum(1, keepdim=True), 1, (2, 3)).to(sources) + 1e-12 for each in features]
+    total = reduce(torch.add, activity)
+    weighted = [each * (weight / total) for each, weight in zip(features, activity, strict=True)]
+    return network.decode(reduce(torch.add, weighted))

@@ -30,6 +30,8 @@ def ifcnn(sources, *, join: Annotated[str, Choice("max", "mean", "sum")] = "max"
         model: name or folder of the network's weights.
     """
     from MedFusionLib.networks.ifcnn import IFCNN, Config
+    from MedFusionLib.networks.lean import one_by_one
     from MedFusionLib.networks.loading import trained
 
-    return trained(model, IFCNN, Config, sources)(sources, join)
+    network = trained(model, IFCNN, Config, sources)
+    return one_by_one(lambda images: network(images, join), sources)

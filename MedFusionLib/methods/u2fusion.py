@@ -26,9 +26,10 @@ def u2fusion(sources, *, model="u2fusion"):
         sources: harmonized images.
         model: name or folder of the network's weights.
     """
+    from MedFusionLib.networks.lean import one_by_one
     from MedFusionLib.networks.loading import trained
     from MedFusionLib.networks.u2fusion import Config, U2Fusion
     from MedFusionLib.transforms.window import at_least
 
     network, (height, width) = trained(model, U2Fusion, Config, sources), sources.shape[2:]
-    return network(at_least(sources, 4, (2, 3)))[..., :height, :width]
+    return one_by_one(network, at_least(sources, 4, (2, 3)))[..., :height, :width]

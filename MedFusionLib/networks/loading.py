@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from MedFusionLib.errors import FileError
+from MedFusionLib.networks.lean import lean
 from MedFusionLib.weights import find_model
 
 
@@ -38,13 +39,13 @@ def _trained(
     device: torch.device,
     dtype: torch.dtype,
 ) -> nn.Module:
-    model = find_model(name)
-    told = {key: tuple(value) if isinstance(value, list) else value for key, value in model.card["config"].items()}
-    network = build(config(**told))
-    try:
-        network.load_state_dict({key: value.to(torch.float32) for key, value in model.weights().items()})
-    except RuntimeError as error:
-        raise FileError(f"Weights of {name}", found=str(error), accepted="the tensors of this network") from error
     # Outside inference mode, so that gradients can flow through it to the images.
     with torch.inference_mode(False):
-        return network.eval().requires_grad_(False).to(device=device, dtype=dtype)
+        model = find_model(name)
+        told = {key: tuple(value) if isinstance(value, list) else value for key, value in model.card["config"].items()}
+        network = build(config(**told))
+        try:
+            network.load_state_dict({key: value.to(torch.float32) for key, value in model.weights().items()})
+        except RuntimeError as error:
+            raise FileError(f"Weights of {name}", found=str(error), accepted="the tensors of this network") from error
+        return lean(network.eval().requires_grad_(False)).to(device=device, dtype=dtype)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 BLOCK = 16
 """Pixels a side of what one verdict is about."""
@@ -49,6 +50,15 @@ class Siamese(nn.Module):
     def logits(self, first: Tensor, second: Tensor) -> Tensor:
         """Features of both -> (N, 2, H / 2 - 7, W / 2 - 7): the first is the sharper, the second is."""
         return self.verdict(torch.cat([first, second], 1))
+
+    def verdicts(self, first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
+        """`logits` of both orders: each half of the filter is applied to each source once."""
+        halves = torch.cat(self.verdict.weight.chunk(2, 1))
+        front, back = (functional.conv2d(features, halves) for features in (first, second))
+        outside = self.verdict.out_channels
+        bias = self.verdict.bias[:, None, None]  # type: ignore[index]
+        there, turned = front[:, :outside] + back[:, outside:], back[:, :outside] + front[:, outside:]
+        return there + bias, turned + bias
 
     def forward(self, pair: Tensor) -> Tensor:
         """(N, 2, H, W) -> the logits."""
