@@ -50,8 +50,9 @@ class Case:
 def cases_of(data: Path, split: str = "test") -> list[Case]:
     """The cases of a folder of data.
 
-    Two layouts: pictures, `[SET/]MODALITY/ID.png` with one folder a modality (`CT-MRI/CT/16003.png`), where a
-    `splits.json` in the folder or beside it tells train and test ids and the patients; and volumes,
+    Two layouts: pictures, `[SET/]MODALITY/ID.png` with one folder a modality (`CT-MRI/CT/16003.png`), or with other
+    names throughout (`far/1.png`, `near/1.png`) for what is no medical image, where a `splits.json` in the folder or
+    beside it tells train and test ids and the patients; and volumes,
     `CASE/MODALITY*.nii.gz`, one folder a patient, where a file with "mask", "label" or "seg" in its name
     marks a lesion.
 
@@ -135,6 +136,8 @@ def _folders(folder: Path) -> list[Path]:
 def _pictures(folder: Path, told: dict[str, Any] | None, split: str) -> Iterator[Case]:
     """The cases of one set: an image of the same name in each modality's folder."""
     by_modality = sorted((_order(m), m, path) for path in _folders(folder) if (m := _modality(path.name)))
+    if not by_modality:
+        by_modality = [(_order("OTHER"), "OTHER", path) for path in _folders(folder)]
     if len(by_modality) < 2:
         return
     files = [{stem_of(f): f for f in sorted(path.iterdir()) if suffix_of(f) in PICTURES} for *_, path in by_modality]

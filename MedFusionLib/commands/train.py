@@ -15,6 +15,14 @@ def add(parser: argparse.ArgumentParser) -> None:
     add("model", help="see `medfusion models`")
     add("--data", type=Path, required=True, metavar="DIR", help="[SET/]MODALITY/ID.png pictures, or a folder a patient")
     add("-o", "--output", type=Path, metavar="DIR", help="for weights, card and curve (default: trained/MODEL)")
+    add("--then", type=Path, nargs="+", default=(), metavar="DIR", help="further tasks, learned one after the other")
+    add(
+        "--consolidation",
+        type=float,
+        metavar="X",
+        help="hold what was learned (default: 80000; 0 forgets)",
+    )
+    add("--features", default="feature_network", help="for losses that compare features: feature_network, vgg16")
     add("--minutes", type=float, metavar="N", help="end after so many, whatever the recipe says")
     add("--device", default="auto", help="auto, cpu, cuda, mps")
     add("--from", dest="start", metavar="MODEL", help="begin with the weights of a model: its name or folder")
@@ -23,7 +31,10 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def _train(options: argparse.Namespace) -> None:
     from MedFusionLib.device import find_device
-    from MedFusionLib.training.recipe import curves, recipes, remake
+    from MedFusionLib.training.card import curves
+    from MedFusionLib.training.consolidation import STRENGTH
+    from MedFusionLib.training.recipe import recipes
+    from MedFusionLib.training.remake import remake
 
     known = recipes()
     if options.model not in known:
@@ -34,6 +45,9 @@ def _train(options: argparse.Namespace) -> None:
             known[options.model],
             options.data,
             out,
+            then=options.then,
+            consolidation=STRENGTH if options.consolidation is None else options.consolidation,
+            features=options.features,
             minutes=options.minutes,
             device=str(find_device(options.device)),
             start=options.start,

@@ -12,9 +12,16 @@ Padding = Literal["zeros", "reflect", "replicate"]
 
 
 def convolution(
-    inside: int, outside: int, size: int = 3, *, slope: float | None = 0.0, padding: Padding = "reflect"
+    inside: int,
+    outside: int,
+    size: int = 3,
+    *,
+    slope: float | None = 0.0,
+    padding: Padding = "reflect",
+    norm: bool = False,
+    stride: int = 1,
 ) -> nn.Sequential:
-    """A convolution that keeps the size of the image, and what follows it.
+    """A convolution that keeps the size of the image, or its part, and what follows it.
 
     Args:
         inside: channels in.
@@ -22,8 +29,12 @@ def convolution(
         size: of the kernel, odd.
         slope: of a leaky rectifier, 0 for a plain one; None for none.
         padding: "reflect", "replicate" or "zeros".
+        norm: normalize batches before the rectifier (Ioffe and Szegedy 2015, arXiv 1502.03167).
+        stride: pixels from one output to the next.
     """
-    layers: list[nn.Module] = [nn.Conv2d(inside, outside, size, padding=size // 2, padding_mode=padding)]
+    layers: list[nn.Module] = [nn.Conv2d(inside, outside, size, padding=size // 2, padding_mode=padding, stride=stride)]
+    if norm:
+        layers.append(nn.BatchNorm2d(outside))
     if slope is not None:
         layers.append(nn.LeakyReLU(slope) if slope else nn.ReLU())
     return nn.Sequential(*layers)

@@ -11,7 +11,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from MedFusionLib.errors import ParameterError
 from MedFusionLib.metrics._windows import gaussian_window, windowed
+from MedFusionLib.registry import find_metric
 
 _C1, _C2 = 0.01**2, 0.03**2
 _SCALES = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
@@ -31,10 +33,36 @@ def absolute(fused: Tensor, target: Tensor) -> Tensor:
     return (fused - target).abs().mean((2, 3))
 
 
-def ssim(fused: Tensor, sources: Tensor) -> Tensor:
-    """(B, K) SSIM over 11 x 11 Gaussian windows (Wang et al. 2004, doi 10.1109/TIP.2003.819861)."""
+def ssim_map(fused: Tensor, sources: Tensor) -> Tensor:
+    """(B, K, H - 10, W - 10) SSIM of every 11 x 11 Gaussian window (Wang et al. 2004, doi 10.1109/TIP.2003.819861)."""
     luminance, structure = _similarities(fused, sources)
-    return (luminance * structure).mean((2, 3))
+    return luminance * structure
+
+
+def ssim(fused: Tensor, sources: Tensor) -> Tensor:
+    """(B, K) mean of `ssim_map`."""
+    return ssim_map(fused, sources).mean((2, 3))
+
+
+def measured(metric: str, fused: Tensor, sources: Tensor) -> Tensor:
+    """(B,) a metric of the registry as a loss: less is better; 0 where the metric is undefined.
+
+    Args:
+        metric: a name of `list_metrics()` that is differentiable and better the higher.
+        fused: the result, in [0, 1].
+        sources: what it was made of.
+
+    Raises:
+        UnknownNameError: if there is no such metric.
+        ParameterError: if it is no loss.
+    """
+    entry = find_metric(metric)
+    if not entry.differentiable or entry.direction != "up":
+        raise ParameterError(
+            "Metric as a loss", found=f"{metric}, {entry.direction}", accepted="a differentiable one, direction up"
+        )
+    values = entry(fused, sources)
+    return torch.where(values.isfinite(), -values, 0)
 
 
 def ms_ssim(fused: Tensor, sources: Tensor, scales: int = 3) -> Tensor:

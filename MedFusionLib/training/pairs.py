@@ -38,12 +38,14 @@ class Slices:
         modalities: of the sources, in their order.
         images: one (K, H, W) float16 in [0, 1] a slice.
         patients: whose they are.
+        answers: what a network shall make of each, (C, H, W) float16; empty if its loss needs none.
     """
 
     group: str
     modalities: tuple[str, ...]
     images: tuple[Tensor, ...]
     patients: tuple[str, ...]
+    answers: tuple[Tensor, ...] = ()
 
 
 @dataclass(frozen=True)

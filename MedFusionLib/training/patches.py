@@ -73,17 +73,18 @@ class Patches:
         self.generator = torch.Generator().manual_seed(seed)
 
     def __call__(self) -> Tensor:
-        """(B, K, size, size) float32 in [0, 1], or what they are prepared to be."""
+        """(B, K, size, size) float32 in [0, 1], the answers behind the K sources; or what they are prepared to be."""
         patches = torch.stack([self._patch() for _ in range(self._batch)])
-        varied = augmented(patches, self._augmentation, self.generator)
+        varied = augmented(patches, self._augmentation, self.generator, len(self._slices[0].modalities))
         return varied if self._prepare is None else self._prepare(varied, self.generator)
 
     def _patch(self) -> Tensor:
         group = self._slices[self._number(len(self._slices))]
-        image = group.images[self._number(len(group.images))]
+        number, shown = self._number(len(group.images)), len(group.modalities)
+        image = torch.cat([group.images[number], *group.answers[number : number + 1]])
         for _ in range(_TRIES):
             patch = _cut(image, self._number, self._size)
-            if (patch.amax(0) > _DARK).float().mean() >= _LEAST_SHOWN:
+            if (patch[:shown].amax(0) > _DARK).float().mean() >= _LEAST_SHOWN:
                 break
         return patch
 
@@ -100,21 +101,25 @@ def _cut(image: Tensor, number: object, size: int) -> Tensor:
     return image[:, top : top + size, left : left + size].float()
 
 
-def augmented(patches: Tensor, augmentation: Augmentation, generator: torch.Generator) -> Tensor:
+def augmented(
+    patches: Tensor, augmentation: Augmentation, generator: torch.Generator, shown: int | None = None
+) -> Tensor:
     """(B, K, H, H) in [0, 1] varied.
 
     Args:
         patches: (B, K, H, H) in [0, 1].
         augmentation: how far.
         generator: of the random numbers.
+        shown: how many of the K are sources; the others are answers, that are turned with them and stay otherwise.
     """
 
     def uniform(low: float, high: float, shape: Sequence[int]) -> Tensor:
         return torch.rand(tuple(shape), generator=generator) * (high - low) + low
 
-    count, sources = patches.shape[:2]
     if augmentation.degrees or augmentation.scale > 1:
         patches = _turned(patches, augmentation, uniform)
+    patches, answers = patches[:, :shown], patches[:, shown:] if shown else patches[:, :0]
+    count, sources = patches.shape[:2]
     if augmentation.gamma > 1:
         reach = math.log(augmentation.gamma)
         patches = patches.clamp(min=1e-6) ** uniform(-reach, reach, (count, sources, 1, 1)).exp()
@@ -124,7 +129,7 @@ def augmented(patches: Tensor, augmentation: Augmentation, generator: torch.Gene
     if augmentation.swap:
         order = torch.rand((count, sources), generator=generator).argsort(1)
         patches = patches.gather(1, order[:, :, None, None].expand_as(patches))
-    return patches.clamp(0, 1)
+    return torch.cat([patches.clamp(0, 1), answers], 1)
 
 
 def _turned(patches: Tensor, augmentation: Augmentation, uniform: object) -> Tensor:

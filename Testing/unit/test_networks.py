@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+
 import pytest
 import torch
 
 from MedFusionLib.errors import FileError
-from MedFusionLib.networks import densefuse, ifcnn, siamese, u2fusion
+from MedFusionLib.networks import densefuse, fusiondn, ifcnn, mcfnet, siamese, u2fusion
 from MedFusionLib.networks._blocks import BLOCKS
+from MedFusionLib.networks.lean import lean, one_by_one
 from MedFusionLib.networks.loading import trained
 from MedFusionLib.phantom import head_phantom
 from MedFusionLib.pipeline import fuse
@@ -27,16 +30,64 @@ SHIPPED = {name: recipe for name, recipe in recipes().items() if name in INSTALL
         (ifcnn.IFCNN(ifcnn.Config(channels=3)), 83_587),
         (siamese.Siamese(), 435_202),
         (u2fusion.U2Fusion(), 659_217),
+        (fusiondn.FusionDN(), 1_161_217),
+        (mcfnet.MCFNet(), 2_164_289),
     ],
     ids=lambda value: type(value).__name__,
 )
 def test_a_network_of_the_papers_sizes_has_as_many_parameters(network, count):
-    assert sum(each.numel() for each in network.parameters()) == count
+    normalizing = [layer for layer in network.modules() if isinstance(layer, torch.nn.BatchNorm2d)]
+    spared = sum(each.numel() for layer in normalizing for each in layer.parameters())
+    # The papers that give a number of FusionDN's and MCFNet's kind count convolutions.
+    counted = sum(each.numel() for each in network.parameters())
+    assert count in (counted, counted - spared)
 
 
 @pytest.mark.parametrize("name", BLOCKS)
 def test_a_block_gives_as_many_channels_whatever_its_kind(name):
     assert BLOCKS[name](8, 4, 3)(torch.rand(2, 8, 12, 9)).shape == (2, 20, 12, 9)
+
+
+def unsettled(network):
+    """A network whose normalization is not the identity."""
+    generator = torch.Generator().manual_seed(0)
+    for layer in network.modules():
+        if isinstance(layer, torch.nn.BatchNorm2d):
+            for values, low in ((layer.running_mean, -0.2), (layer.running_var, 0.5), (layer.weight, 0.5)):
+                values.data = torch.rand(values.shape, generator=generator) + low
+    return network.eval()
+
+
+@pytest.mark.parametrize("shape", [(40, 36), (2, 8), (1, 1)])
+@pytest.mark.parametrize(
+    "network",
+    [ifcnn.IFCNN(), ifcnn.IFCNN(ifcnn.Config(channels=3)), fusiondn.FusionDN(fusiondn.Config(4, 2, (6, 4)))],
+    ids=("ifcnn", "ifcnn published", "fusiondn"),
+)
+def test_a_lean_network_gives_what_the_trained_one_gives(network, shape):
+    if isinstance(network, fusiondn.FusionDN) and min(shape) < 2:
+        pytest.skip("mirroring a border needs two pixels")
+    torch.manual_seed(0)
+    network, sources = unsettled(network), torch.rand(2, 2, *shape)
+    short = lean(deepcopy(network))
+    assert not any(isinstance(layer, torch.nn.BatchNorm2d) for layer in short.modules())
+    # The same sums in another order.
+    with torch.no_grad():
+        torch.testing.assert_close(short(sources), network(sources), atol=5e-6, rtol=1e-5)
+
+
+def test_one_by_one_gives_what_a_batch_gives():
+    images, network = torch.rand(3, 2, 24, 20), u2fusion.U2Fusion(u2fusion.Config(4, (6, 4))).eval()
+    with torch.no_grad():
+        torch.testing.assert_close(one_by_one(network, images), network(images), atol=1e-6, rtol=1e-5)
+
+
+def test_both_orders_of_a_siamese_network_are_what_it_says_of_each():
+    network, (first, second) = siamese.Siamese(siamese.Config(4)), torch.rand(2, 1, 16, 10, 9)
+    with torch.no_grad():
+        there, back = network.verdicts(first, second)
+        torch.testing.assert_close(there, network.logits(first, second), atol=1e-5, rtol=0)
+        torch.testing.assert_close(back, network.logits(second, first), atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize("name", SHIPPED)

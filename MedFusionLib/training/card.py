@@ -1,0 +1,86 @@
+"""What a trained model tells of itself, and the picture of how its losses fell."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from MedFusionLib.training.pairs import Split
+from MedFusionLib.training.recipe import Recipe
+
+
+def card(
+    recipe: Recipe, data: Mapping[Path, Split], measured: Mapping[str, Any], minutes: float, device: str, **more: Any
+) -> dict[str, Any]:
+    """What the model is and where it came from, but for the sums that `save_model` adds.
+
+    Args:
+        recipe: what made it.
+        data: its tasks in their order.
+        measured: numbers of the training.
+        minutes: that it took.
+        device: torch's name of it.
+        more: facts of this run.
+    """
+    tasks = [_told(folder, split) for folder, split in data.items()]
+    return {
+        "name": recipe.name,
+        "title": recipe.title,
+        "what": recipe.what,
+        "input": "gray images in [0, 1], as `harmonize.align` makes them; of PET and SPECT the uptake",
+        "config": asdict(recipe.config),
+        "data": tasks[0],
+        **({"then": tasks[1:]} if tasks[1:] else {}),
+        "recipe": f"medfusion train {recipe.name} --data DIR{' --then DIR' if tasks[1:] else ''}",
+        **more,
+        "seed": recipe.seed,
+        "hardware": f"{device}, {torch.get_num_threads()} threads, torch {torch.__version__}, {platform.machine()}",
+        "minutes": round(minutes, 1),
+        "measured": dict(measured),
+        "use": recipe.use,
+        "limits": recipe.limits,
+    }
+
+
+def _told(data: Path, split: Split) -> dict[str, Any]:
+    counts = {
+        f"{slices.group}, {name}": f"{len(slices.images)} slices of {len(set(slices.patients))} patients"
+        for name in ("train", "validation")
+        for slices in getattr(split, name)
+    }
+    told = {
+        "what": counts,
+        "source": "the folder that was named; for the weights shipped: AANLIB (Harvard Whole Brain Atlas), train ids",
+        "licence": "research use; the images are not part of this repository",
+        "left out, unreadable": split.skipped,
+    }
+    for folder in (data, data.parent):
+        if (folder / "splits.json").is_file():
+            return {**told, "split_sha256": hashlib.sha256((folder / "splits.json").read_bytes()).hexdigest()}
+    return told
+
+
+def curves(folders: Sequence[Path], path: Path) -> Path:
+    """One picture of the training and validation losses in these folders."""
+    import csv
+
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(4 * len(folders), 3), layout="constrained")
+    FigureCanvasAgg(figure)
+    for axes, folder in zip(figure.subplots(1, len(folders), squeeze=False)[0], folders, strict=True):
+        with (folder / "curve.csv").open(encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        for column in ("training", "validation"):
+            axes.plot([int(row["step"]) for row in rows], [float(row[column]) for row in rows], label=column)
+        axes.set(title=folder.name, xlabel="step", ylabel="loss")
+        axes.legend()
+    figure.savefig(path)
+    return path

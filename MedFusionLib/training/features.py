@@ -1,0 +1,80 @@
+"""Whose features a loss compares: those of the network trained here, or VGG16's where the machine has them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from MedFusionLib.errors import DependencyError, FileError, UnknownNameError
+from MedFusionLib.networks.feature_network import Config, FeatureNetwork
+from MedFusionLib.networks.loading import trained
+
+OURS, VGG = "feature_network", "vgg16"
+KINDS = (OURS, VGG)
+
+_ENDS = (4, 9, 16, 23, 30)
+"""Layers of VGG16 behind which its five stages end."""
+
+_MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+Features = Callable[[Tensor], list[Tensor]]
+"""(N, 1, H, W) in [0, 1] -> features of five stages, fine to coarse."""
+
+
+def frozen_features(kind: str = OURS, device: str = "cpu") -> Features:
+    """A frozen network's features.
+
+    Args:
+        kind: one of `KINDS`; VGG16 (Simonyan and Zisserman 2015) as trained on ImageNet needs torchvision and its
+            weights among those that torch keeps on this machine: nothing is downloaded.
+        device: where to.
+
+    Raises:
+        UnknownNameError: if there is no such network.
+        DependencyError: if torchvision is not installed.
+        FileError: if its weights are not on this machine.
+    """
+    if kind == OURS:
+        return trained(OURS, FeatureNetwork, Config, torch.zeros(1, device=device))
+    if kind == VGG:
+        return _VGG(_vgg_layers()).to(device).eval().requires_grad_(False)
+    raise UnknownNameError("Features for the loss", found=repr(kind), accepted=", ".join(KINDS))
+
+
+def _vgg_layers() -> nn.Sequential:
+    try:
+        from torchvision.models import VGG16_Weights, vgg16
+    except ImportError as error:
+        raise DependencyError("Features of VGG16", found=str(error), fix="pip install torchvision") from error
+    path = Path(torch.hub.get_dir()) / "checkpoints" / VGG16_Weights.IMAGENET1K_V1.url.rpartition("/")[2]
+    if not path.is_file():
+        raise FileError("Features of VGG16", found=f"no {path}", accepted="torchvision's weights in that place")
+    tensors = torch.load(path, map_location="cpu", weights_only=True)
+    layers = vgg16().features
+    prefix = "features."
+    layers.load_state_dict({key.removeprefix(prefix): each for key, each in tensors.items() if key.startswith(prefix)})
+    return layers
+
+
+class _VGG(nn.Module):
+    """Stages of VGG16 for gray images, standardized as ImageNet's are."""
+
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(self, layers: nn.Sequential):
+        super().__init__()
+        starts = (0, *_ENDS[:-1])
+        self.stages = nn.ModuleList(layers[start:end] for start, end in zip(starts, _ENDS, strict=True))
+        self.register_buffer("mean", torch.tensor(_MEAN).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("deviation", torch.tensor(_DEVIATION).view(1, 3, 1, 1), persistent=False)
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        x, features = (images - self.mean) / self.deviation, []
+        for stage in self.stages:
+            x = stage(x)
+            features.append(x)
+        return features

@@ -1,0 +1,65 @@
+"""Weights in half precision, where that does not show in the scores."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from MedFusionLib.registry import Method, find_metric, list_methods
+from MedFusionLib.scoring import PANEL
+from MedFusionLib.training.pairs import Slices, Split
+from MedFusionLib.training.recipe import Recipe
+from MedFusionLib.weights import CARD_FACTS, save_model
+
+MOST = 0.002
+"""Relative change of a panel score, from which on weights stay in single precision."""
+
+_SLICES = 4
+"""Of each set's patients kept aside, that are fused both ways."""
+
+
+def lean(recipe: Recipe, network: nn.Module, split: Split) -> tuple[dict[str, Tensor], dict[str, float]]:
+    """The weights of a network in half precision if its scores allow, and by how much they change.
+
+    Args:
+        recipe: the network's.
+        network: on the CPU.
+        split: of the data.
+
+    Returns:
+        The tensors, and the largest relative change of a score of the panel, empty if no method runs the network.
+    """
+    whole = {name: each.detach().clone() for name, each in network.state_dict().items()}
+    halved = {name: each.half() if each.is_floating_point() else each for name, each in whole.items()}
+    methods = [entry for entry in list_methods().values() if entry.model == recipe.name]
+    if not methods:
+        return halved, {}
+    change = max(moved(entry, recipe, (whole, halved), split) for entry in methods)
+    return halved if change <= MOST else whole, {"largest change of a panel score by half precision": round(change, 6)}
+
+
+def moved(entry: Method, recipe: Recipe, kinds: tuple[dict[str, Tensor], dict[str, Tensor]], split: Split) -> float:
+    """The largest relative change of a panel score, mean over slices, from the first tensors to the second."""
+    scores = []
+    for tensors in kinds:
+        with tempfile.TemporaryDirectory() as folder:
+            save_model(Path(folder), dict.fromkeys(CARD_FACTS, "") | {"config": asdict(recipe.config)}, tensors, {})
+            scores.append(torch.stack([_panel(entry, folder, part) for part in split.validation]).mean(0))
+    return ((scores[1] - scores[0]).abs() / scores[0].abs().clamp(min=1e-6)).max().item()
+
+
+@torch.inference_mode()
+def _panel(entry: Method, model: str, part: Slices) -> Tensor:
+    """Mean panel scores of some slices, fused with a model."""
+    step = max(1, len(part.images) // _SLICES)
+    rows = []
+    for image in part.images[::step][:_SLICES]:
+        sources = image.float()[None]
+        fused = entry.function(sources, model=model).clamp(0, 1)
+        names = (name.partition(":") for name in PANEL)
+        rows.append(torch.cat([find_metric(name)(fused, sources, pool=pool) for name, _, pool in names]))
+    return torch.stack(rows).nanmean(0)
