@@ -11,7 +11,7 @@ from MedFusionLib.commands._line import print_paths
 def add(parser: argparse.ArgumentParser) -> None:
     """The flags."""
     add = parser.add_argument
-    add("method", help="ifcnn")
+    add("method", help="ifcnn or u2fusion")
     add("file", type=Path, metavar="FILE", help="the authors' PyTorch file; it is read without running anything in it")
     add("-o", "--output", type=Path, metavar="DIR", help="the model's folder (default: published/METHOD)")
     parser.set_defaults(run=_import)

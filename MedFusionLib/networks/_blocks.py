@@ -46,10 +46,10 @@ class Dense(nn.Module):
     (B, inside, H, W) -> (B, inside + count * growth, H, W).
     """
 
-    def __init__(self, inside: int, growth: int, count: int, *, slope: float = 0.0):
+    def __init__(self, inside: int, growth: int, count: int, *, slope: float = 0.0, padding: Padding = "reflect"):
         super().__init__()
         self.layers = nn.ModuleList(
-            convolution(inside + number * growth, growth, slope=slope) for number in range(count)
+            convolution(inside + number * growth, growth, slope=slope, padding=padding) for number in range(count)
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -61,11 +61,14 @@ class Dense(nn.Module):
 class Plain(nn.Module):
     """As many layers one after the other: the yardstick of the other blocks, with as many channels out."""
 
-    def __init__(self, inside: int, growth: int, count: int, *, slope: float = 0.0):
+    def __init__(self, inside: int, growth: int, count: int, *, slope: float = 0.0, padding: Padding = "reflect"):
         super().__init__()
         outside = inside + count * growth
         self.layers = nn.Sequential(
-            *(convolution(inside if number == 0 else outside, outside, slope=slope) for number in range(count))
+            *(
+                convolution(inside if number == 0 else outside, outside, slope=slope, padding=padding)
+                for number in range(count)
+            )
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -75,11 +78,11 @@ class Plain(nn.Module):
 class Residual(nn.Module):
     """Each pair of layers adds to what it got, from zero on (He et al. 2016, doi 10.1109/CVPR.2016.90)."""
 
-    def __init__(self, inside: int, growth: int, count: int, *, slope: float = 0.0):
+    def __init__(self, inside: int, growth: int, count: int, *, slope: float = 0.0, padding: Padding = "reflect"):
         super().__init__()
         outside = inside + count * growth
-        self.widen = convolution(inside, outside, slope=slope)
-        self.layers = nn.ModuleList(_addition(outside, slope) for _ in range(max(1, (count - 1) // 2)))
+        self.widen = convolution(inside, outside, slope=slope, padding=padding)
+        self.layers = nn.ModuleList(_addition(outside, slope, padding) for _ in range(max(1, (count - 1) // 2)))
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.widen(x)
@@ -88,12 +91,12 @@ class Residual(nn.Module):
         return x
 
 
-def _addition(channels: int, slope: float) -> nn.Sequential:
-    last = nn.Conv2d(channels, channels, 3, padding=1, padding_mode="reflect")
+def _addition(channels: int, slope: float, padding: Padding) -> nn.Sequential:
+    last = nn.Conv2d(channels, channels, 3, padding=1, padding_mode=padding)
     nn.init.zeros_(last.weight)
     if last.bias is not None:
         nn.init.zeros_(last.bias)
-    return nn.Sequential(convolution(channels, channels, slope=slope), last)
+    return nn.Sequential(convolution(channels, channels, slope=slope, padding=padding), last)
 
 
 class ChannelAttention(nn.Module):
@@ -123,11 +126,11 @@ class SpatialAttention(nn.Module):
 class Attentive(nn.Module):
     """A dense block whose channels and then pixels are weighed."""
 
-    def __init__(self, inside: int, growth: int, count: int, *, slope: float = 0.0):
+    def __init__(self, inside: int, growth: int, count: int, *, slope: float = 0.0, padding: Padding = "reflect"):
         super().__init__()
         channels = inside + count * growth
         self.layers = nn.Sequential(
-            Dense(inside, growth, count, slope=slope), ChannelAttention(channels), SpatialAttention()
+            Dense(inside, growth, count, slope=slope, padding=padding), ChannelAttention(channels), SpatialAttention()
         )
 
     def forward(self, x: Tensor) -> Tensor:

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from MedFusionLib.errors import FileError, UnknownNameError
-from MedFusionLib.networks import ifcnn
+from MedFusionLib.networks import ifcnn, u2fusion
 from MedFusionLib.weights import Model, save_model
 
 
@@ -30,6 +30,7 @@ class Published:
         build: configuration -> network.
         config: the one they were trained with.
         renames: (pattern, replacement) from their names to ours, tried in this order.
+        inside: the file's entry that holds the tensors; "" if it holds nothing else.
     """
 
     title: str
@@ -37,6 +38,7 @@ class Published:
     build: Callable[[Any], nn.Module]
     config: Any
     renames: Sequence[tuple[str, str]]
+    inside: str = ""
 
 
 PUBLISHED = {
@@ -46,7 +48,20 @@ PUBLISHED = {
         build=ifcnn.IFCNN,
         config=ifcnn.Config(channels=3),
         renames=((r"^(conv[23])\.conv\.", r"\1.0."), (r"^(conv[23])\.bn\.", r"\1.1.")),
-    )
+    ),
+    "u2fusion": Published(
+        title="U2Fusion, published weights of a port",
+        source="github.com/ytZhang99/U2Fusion-pytorch, model; trained on pairs of exposures; no licence stated",
+        build=u2fusion.U2Fusion,
+        config=u2fusion.Config(padding="zeros", centered=True),
+        renames=(
+            (r"^conv_1\.", "first."),
+            (r"^dense_layers\.(\d)\.conv\.", r"block.layers.\1."),
+            (r"^sub\.3\.", "decoder.3.0."),
+            (r"^sub\.", "decoder."),
+        ),
+        inside="model",
+    ),
 }
 """By the name of the method."""
 
@@ -68,7 +83,7 @@ def import_weights(name: str, file: Path, out: Path) -> Model:
     entry = PUBLISHED[name]
     network = entry.build(entry.config).eval()
     try:
-        network.load_state_dict(_renamed(_read(file), entry.renames, network.state_dict()))
+        network.load_state_dict(_renamed(_read(file, entry.inside), entry.renames, network.state_dict()))
     except (RuntimeError, TypeError) as error:
         raise FileError(f"Weights {file}", found=str(error), accepted=f"the tensors of {entry.title}") from error
     sample = torch.linspace(0, 1, 2 * 24 * 20).reshape(1, 2, 24, 20)
@@ -77,17 +92,27 @@ def import_weights(name: str, file: Path, out: Path) -> Model:
     return save_model(out, _card(name, entry, file), network.state_dict(), golden)
 
 
-def _read(file: Path) -> dict[str, Tensor]:
+def _read(file: Path, inside: str) -> dict[str, Tensor]:
     from pickle import UnpicklingError
 
     try:
-        found = torch.load(file, map_location="cpu", weights_only=True)
+        with torch.serialization.safe_globals(_numbers()):
+            found = torch.load(file, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, EOFError, ValueError, UnpicklingError) as error:
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise FileError(f"Weights {file}", found=first, accepted="a PyTorch file that holds tensors only") from error
+    if inside and isinstance(found, dict):
+        found = found.get(inside)
     if not isinstance(found, dict) or not all(isinstance(each, Tensor) for each in found.values()):
         raise FileError(f"Weights {file}", found=type(found).__name__, accepted="tensors by name")
     return found
+
+
+def _numbers() -> list[Any]:
+    """What a file may hold besides tensors: NumPy's single numbers, under the name of NumPy 1; they run nothing."""
+    import numpy as np
+
+    return [(np.float64(0).__reduce__()[0], "numpy.core.multiarray.scalar"), np.dtype, type(np.dtype(np.float64))]
 
 
 def _renamed(found: dict[str, Tensor], renames: Sequence[tuple[str, str]], own: dict[str, Tensor]) -> dict[str, Tensor]:

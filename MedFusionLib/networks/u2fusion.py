@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
-from MedFusionLib.networks._blocks import BLOCKS, convolution
+from MedFusionLib.networks._blocks import BLOCKS, Padding, convolution
 
 _SLOPE = 0.2
 
@@ -20,11 +20,15 @@ class Config:
         width: channels that every layer of the encoder adds.
         decoder: channels of the decoder's layers, the last but one.
         block: kind of the encoder's trunk, a name of `BLOCKS`.
+        padding: what lies beyond the border, "reflect", "replicate" or "zeros".
+        centered: the network sees black as -1, not as 0.
     """
 
     width: int = 44
     decoder: tuple[int, ...] = (128, 64, 32)
     block: str = "dense"
+    padding: Padding = "reflect"
+    centered: bool = False
 
 
 class U2Fusion(nn.Module):
@@ -32,15 +36,17 @@ class U2Fusion(nn.Module):
 
     def __init__(self, config: Config = Config()):
         super().__init__()
-        width = config.width
-        self.first = convolution(2, width, slope=_SLOPE)
-        self.block = BLOCKS[config.block](width, width, 5, slope=_SLOPE)
+        self.config, width, padding = config, config.width, config.padding
+        self.first = convolution(2, width, slope=_SLOPE, padding=padding)
+        self.block = BLOCKS[config.block](width, width, 5, slope=_SLOPE, padding=padding)
         sizes = (6 * width, *config.decoder)
         self.decoder = nn.Sequential(
-            *(convolution(inside, outside, slope=_SLOPE) for inside, outside in pairwise(sizes)),
-            convolution(sizes[-1], 1, slope=None),
+            *(convolution(inside, outside, slope=_SLOPE, padding=padding) for inside, outside in pairwise(sizes)),
+            convolution(sizes[-1], 1, slope=None, padding=padding),
         )
 
     def forward(self, sources: Tensor) -> Tensor:
         """Fuse two sources."""
+        if self.config.centered:
+            sources = 2 * sources - 1
         return self.decoder(self.block(self.first(sources))).tanh() / 2 + 0.5

@@ -57,7 +57,7 @@ def remake(
         recipe: what to make.
         data: as `training.pairs.load_split` takes it.
         out: folder for checkpoints, curves, weights and card; a training that was stopped there goes on.
-        then: folders of further tasks, learned one after the other.
+        then: folders of further tasks, learned one after the other, in half of the recipe's steps each.
         consolidation: how firmly what was learned is held while the next task is; 0 lets the network forget.
         features: whose features a loss compares, as `training.features.frozen_features` takes it.
         minutes: after which training ends, whatever its schedule says; tasks share them evenly.
@@ -133,7 +133,9 @@ def _learn(
         )
         here = part(progress, number / len(tasks), (number + 1) / len(tasks))
         held_back = partial(_held_back, loss, held) if number else loss
-        learned.append(train(network, held_back, batches, task.held, place, schedule, device=device, progress=here))
+        # Further tasks begin with a network that can fuse.
+        told = replace(schedule, steps=schedule.steps // 2) if number else schedule
+        learned.append(train(network, held_back, batches, task.held, place, told, device=device, progress=here))
         network.load_state_dict(learned[-1].tensors)
         if number < len(tasks) - 1:
             network.to(device)

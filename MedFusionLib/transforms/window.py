@@ -36,6 +36,14 @@ def at_least(x: Tensor, size: int, axes: Sequence[int]) -> Tensor:
     return x
 
 
+def in_steps(x: Tensor, step: int, axes: Sequence[int]) -> Tensor:
+    """Mirror beyond the ends of axes whose size is no multiple of `step`, two of them at the least."""
+    for axis in axes:
+        size = max(2 * step, -(-x.shape[axis] // step) * step)
+        x = symmetric_pad(x, axis, 0, size - x.shape[axis])
+    return x
+
+
 def every_second(x: Tensor, axis: int, first: int) -> Tensor:
     """The even (first = 0) or odd (first = 1) samples along one axis."""
     index = [slice(None)] * x.ndim

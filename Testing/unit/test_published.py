@@ -18,6 +18,7 @@ from MedFusionLib.networks.loading import trained
 from MedFusionLib.networks.published import import_weights
 from MedFusionLib.phantom import head_phantom
 from MedFusionLib.pipeline import fuse
+from MedFusionLib.registry import find_method
 from MedFusionLib.weights import find_model
 
 
@@ -74,6 +75,36 @@ def test_foreign_truncated_and_dangerous_files_are_refused(file, tmp_path, monke
     assert not (tmp_path / "out").exists()
     with pytest.raises(UnknownNameError, match="ifcnn"):
         import_weights("laplacian", file, tmp_path / "out")
+
+
+def port(tensors, first, second):
+    """The port of U2Fusion, written from its description: zeros beyond the border, images from -1 to 1."""
+    from torch.nn import functional
+
+    def layer(x, name):
+        return functional.conv2d(x, tensors[f"{name}.weight"], tensors[f"{name}.bias"], padding=1)
+
+    x = functional.leaky_relu(layer(torch.cat([first, second], 1), "conv_1.0"), 0.2)
+    for number in range(5):
+        x = torch.cat([x, functional.leaky_relu(layer(x, f"dense_layers.{number}.conv.0"), 0.2)], 1)
+    for number in range(3):
+        x = functional.leaky_relu(layer(x, f"sub.{number}.0"), 0.2)
+    return layer(x, "sub.3").tanh()
+
+
+def test_weights_of_the_port_of_u2fusion_give_what_the_port_gives(shared_data, tmp_path):
+    file = shared_data / "weights" / "u2fusion" / "model.pth"
+    assert main(f"import-weights u2fusion {file} -o {tmp_path / 'model'} --quiet".split()) == 0
+    model = find_model(tmp_path / "model")
+    names = model.weights()
+    theirs = {"conv_1.0": "first.0", "sub.3": "decoder.3.0"}
+    theirs |= {f"dense_layers.{number}.conv.0": f"block.layers.{number}.0" for number in range(5)}
+    theirs |= {f"sub.{number}.0": f"decoder.{number}.0" for number in range(3)}
+    tensors = {f"{name}.{kind}": names[f"{own}.{kind}"] for name, own in theirs.items() for kind in ("weight", "bias")}
+    first, second = torch.rand((2, 1, 1, 40, 36), generator=torch.Generator().manual_seed(0))
+    expected = (port(tensors, 2 * first - 1, 2 * second - 1) + 1) / 2
+    ours = find_method("u2fusion").function(torch.cat([first, second], 1), model=tmp_path / "model")
+    torch.testing.assert_close(ours, expected, atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize("join", ["MAX", "SUM"])

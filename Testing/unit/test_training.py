@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,12 +12,25 @@ import torch
 from PIL import Image
 
 from MedFusionLib.cli import main
-from MedFusionLib.errors import Cancelled, DataError, FileError, RunError, SaveError
+from MedFusionLib.errors import (
+    Cancelled,
+    DataError,
+    DependencyError,
+    FileError,
+    ParameterError,
+    RunError,
+    SaveError,
+    UnknownNameError,
+)
 from MedFusionLib.networks.densefuse import Config, DenseFuse
+from MedFusionLib.training.consolidation import Consolidation
+from MedFusionLib.training.features import frozen_features
 from MedFusionLib.training.loop import CHECKPOINT, Schedule, train
-from MedFusionLib.training.losses import ms_ssim, squared, ssim
+from MedFusionLib.training.losses import measured, ms_ssim, perceptual, squared, ssim
 from MedFusionLib.training.pairs import load_split
 from MedFusionLib.training.patches import Augmentation, Patches, augmented
+from MedFusionLib.training.precision import lean
+from MedFusionLib.training.recipe import recipes
 from MedFusionLib.training.recipes.densefuse import loss
 from MedFusionLib.weights import find_model
 
@@ -183,6 +198,140 @@ def test_training_ends_when_nothing_gets_better(split, tmp_path):
     schedule = Schedule(steps=100, rate=0.0, every=1, patience=3)
     ended = train(network, loss, patches(split), [Patches(split.validation, 32, 2, 1)()], tmp_path, schedule)
     assert ended.steps == 5
+
+
+def test_answers_are_turned_with_the_sources_and_neither_shaded_nor_exchanged(split):
+    answered = [replace(part, answers=tuple(image[:1] for image in part.images)) for part in split.train]
+    batches = Patches(answered, 32, 4, 0, Augmentation(noise=0.0, gamma=1.0, swap=False))
+    plain = batches()
+    assert plain.shape == (4, 3, 32, 32)
+    torch.testing.assert_close(plain[:, 0], plain[:, 2])
+    shaded = Patches(answered, 32, 4, 0, Augmentation(noise=0.1, swap=True))()
+    torch.testing.assert_close(shaded[:, 2:], plain[:, 2:])
+    assert not torch.allclose(shaded[:, 0], plain[:, 0], atol=0.01)
+
+
+def test_the_best_classical_result_is_one_of_the_teachers(split):
+    from MedFusionLib.registry import find_method
+    from MedFusionLib.training.recipes.supervised_cnn import TEACHERS, best_classical
+
+    image = split.train[0].images[0]
+    answer = best_classical(image, ("CT", "MR"))
+    shown = image.float().amax(0) > 0.2
+    closest = min(
+        (find_method(name).function(image.float()[None]).clamp(0, 1)[0] - answer)[:, shown].abs().max().item()
+        for name in TEACHERS
+    )
+    assert closest < 1e-5
+
+
+def mean_loss(network, batches):
+    with torch.no_grad():
+        return sum(loss(network, batch).item() for batch in batches) / len(batches)
+
+
+def negative(network, batch):
+    """A task that contradicts the first: the same slices, bright where they are dark."""
+    images = batch.flatten(0, 1)[:, None]
+    return (network(images) - (1 - images)).square().mean()
+
+
+@pytest.fixture(scope="module")
+def sequence(split, tmp_path_factory):
+    """Losses on slices by strength, before and after their negatives were learned."""
+    first, check = patches(split), [patches(split, seed)() for seed in range(5, 9)]
+    schedule = Schedule(steps=60, rate=3e-3, every=60, average=0.5)
+    ends = {}
+    for strength in (0.0, 8e4):
+        torch.manual_seed(0)
+        network, held = DenseFuse(SMALL), Consolidation(strength)
+        learned = train(network, loss, first, [first()], tmp_path_factory.mktemp("first"), schedule)
+        network.load_state_dict(learned.tensors)
+        before = mean_loss(network, check)
+        held.remember(network, loss, first)
+        assert held.penalty(network) == 0
+
+        def task(network, batch, held=held):
+            return negative(network, batch) + held.penalty(network)
+
+        learned = train(network, task, first, [first()], tmp_path_factory.mktemp("second"), schedule)
+        network.load_state_dict(learned.tensors)
+        ends[strength] = (before, mean_loss(network, check))
+    return ends
+
+
+def test_consolidation_keeps_what_plain_training_forgets(sequence):
+    before, forgotten = sequence[0.0]
+    assert forgotten > 1.2 * before
+    before, kept = sequence[8e4]
+    assert kept < 1.05 * before
+
+
+@pytest.mark.parametrize("metric", ["qabf", "vifp", "ssim"])
+def test_a_metric_is_a_loss(metric):
+    generator = torch.Generator().manual_seed(0)
+    sources = torch.rand((2, 2, 64, 64), generator=generator)
+    fused = sources.mean(1, keepdim=True).requires_grad_()
+    measured(metric, fused, sources).sum().backward()
+    better = (fused - 1e-3 * fused.grad / fused.grad.abs().max()).clamp(0, 1).detach()
+    assert measured(metric, better, sources).sum() < measured(metric, fused, sources).sum()
+
+
+def test_a_metric_that_cannot_lead_is_no_loss():
+    fused, sources = torch.rand(1, 1, 32, 32), torch.rand(1, 2, 32, 32)
+    for metric in ("mi", "rmse"):
+        with pytest.raises(ParameterError, match="Metric as a loss"):
+            measured(metric, fused, sources)
+
+
+def test_features_are_ours_unless_the_machine_has_others(tmp_path, monkeypatch):
+    stages = frozen_features()(torch.rand(2, 1, 64, 48))
+    assert [stage.shape[2:] for stage in stages] == [(64, 48), (32, 24), (16, 12), (8, 6), (4, 3)]
+    fused = torch.rand(2, 1, 64, 64)
+    assert perceptual(frozen_features(), fused, fused.expand(-1, 2, -1, -1)).abs().max() < 1e-6
+    with pytest.raises(UnknownNameError, match="vgg16"):
+        frozen_features("resnet")
+    monkeypatch.setitem(sys.modules, "torchvision.models", None)
+    with pytest.raises(DependencyError, match="torchvision"):
+        frozen_features("vgg16")
+
+
+def test_vgg_is_taken_from_the_machine_and_never_fetched(tmp_path, monkeypatch):
+    models = pytest.importorskip("torchvision.models")
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    with pytest.raises(FileError, match="VGG16"):
+        frozen_features("vgg16")
+    (tmp_path / "checkpoints").mkdir()
+    layers = {f"features.{name}": each for name, each in models.vgg16().features.state_dict().items()}
+    torch.save(layers, tmp_path / "checkpoints" / models.VGG16_Weights.IMAGENET1K_V1.url.rpartition("/")[2])
+    stages = frozen_features("vgg16")(torch.rand(1, 1, 64, 48))
+    assert [stage.shape[1] for stage in stages] == [64, 128, 256, 512, 512]
+
+
+def test_weights_are_halved_only_if_no_score_moves(split, monkeypatch):
+    recipe, model = recipes()["densefuse"], find_model("densefuse")
+    network = DenseFuse(Config(**model.card["config"])).eval()
+    # Shipped weights are halved; a ten thousandth more takes them off the numbers that half precision has.
+    network.load_state_dict({name: 1.0001 * each.float() for name, each in model.weights().items()})
+    tensors, change = lean(recipe, network, split)
+    assert all(each.dtype == torch.float16 for each in tensors.values())
+    assert 0 < change["largest change of a panel score by half precision"] <= 0.002
+    monkeypatch.setattr("MedFusionLib.training.precision.MOST", 0.0)
+    tensors, _ = lean(recipe, network, split)
+    assert all(each.dtype == torch.float32 for each in tensors.values())
+
+
+def test_tasks_in_turn_make_one_model_that_tells_of_each(data, tmp_path):
+    out = tmp_path / "model"
+    more = data / "CT-MRI"
+    line = f"train densefuse --data {data} --then {more} -o {out} --minutes 0 --consolidation 5 --device cpu --quiet"
+    assert main(line.split()) == 0
+    card = find_model(out).card
+    assert list(card["measured"]["loss at the end"]) == [data.name, "CT-MRI"]
+    assert card["consolidation"] == "5.0"
+    assert [task["what"] for task in card["then"]]
+    assert "--then" in card["recipe"]
+    assert (out / "then-1" / "curve.csv").is_file()
 
 
 def test_the_command_makes_a_model_that_loads_again(data, tmp_path, capsys):

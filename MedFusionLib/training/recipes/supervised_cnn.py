@@ -36,7 +36,7 @@ def best_classical(image: Tensor, modalities: Sequence[str]) -> Tensor:
     best = min(compare(aligned, TEACHERS, device="cpu").results, key=lambda each: each.mean_rank)
     if best.fused is None:
         raise best.error or RuntimeError(best.method)
-    return torch.from_numpy(best.fused.volume.array).clamp(0, 1)
+    return torch.from_numpy(best.fused.volume.array.copy()).clamp(0, 1)
 
 
 def loss(network: nn.Module, batch: Tensor) -> Tensor:
