@@ -31,8 +31,9 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def _train(options: argparse.Namespace) -> None:
     from MedFusionLib.device import find_device
-    from MedFusionLib.training.card import curves
     from MedFusionLib.training.consolidation import STRENGTH
+    from MedFusionLib.training.curves import PICTURE
+    from MedFusionLib.training.loop import CURVE
     from MedFusionLib.training.recipe import recipes
     from MedFusionLib.training.remake import remake
 
@@ -53,4 +54,4 @@ def _train(options: argparse.Namespace) -> None:
             start=options.start,
             progress=progress,
         )
-    print_paths([model.folder, curves([out], out / "curve.png")], options.quiet)
+    print_paths([model.folder, *out.glob(CURVE), *out.glob(PICTURE)], options.quiet)

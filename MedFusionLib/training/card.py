@@ -1,10 +1,10 @@
-"""What a trained model tells of itself, and the picture of how its losses fell."""
+"""What a trained model tells of itself."""
 
 from __future__ import annotations
 
 import hashlib
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -64,23 +64,3 @@ def _told(data: Path, split: Split) -> dict[str, Any]:
         if (folder / "splits.json").is_file():
             return {**told, "split_sha256": hashlib.sha256((folder / "splits.json").read_bytes()).hexdigest()}
     return told
-
-
-def curves(folders: Sequence[Path], path: Path) -> Path:
-    """One picture of the training and validation losses in these folders."""
-    import csv
-
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(4 * len(folders), 3), layout="constrained")
-    FigureCanvasAgg(figure)
-    for axes, folder in zip(figure.subplots(1, len(folders), squeeze=False)[0], folders, strict=True):
-        with (folder / "curve.csv").open(encoding="utf-8") as file:
-            rows = list(csv.DictReader(file))
-        for column in ("training", "validation"):
-            axes.plot([int(row["step"]) for row in rows], [float(row[column]) for row in rows], label=column)
-        axes.set(title=folder.name, xlabel="step", ylabel="loss")
-        axes.legend()
-    figure.savefig(path)
-    return path

@@ -8,15 +8,20 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from MedFusionLib.errors import DependencyError, FileError, UnknownNameError
+from MedFusionLib.errors import FileError, UnknownNameError
 from MedFusionLib.networks.feature_network import Config, FeatureNetwork
 from MedFusionLib.networks.loading import trained
 
 OURS, VGG = "feature_network", "vgg16"
 KINDS = (OURS, VGG)
 
+_VGG_FILE = "vgg16-397923af.pth"
+
+_VGG_STAGES = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))
+"""Channels and convolutions of each stage."""
+
 _ENDS = (4, 9, 16, 23, 30)
-"""Layers of VGG16 behind which its five stages end."""
+"""Layers of VGG16 behind which its five stages end; the next one begins by halving."""
 
 _MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
@@ -28,14 +33,13 @@ def frozen_features(kind: str = OURS, device: str = "cpu") -> Features:
     """A frozen network's features.
 
     Args:
-        kind: one of `KINDS`; VGG16 (Simonyan and Zisserman 2015) as trained on ImageNet needs torchvision and its
-            weights among those that torch keeps on this machine: nothing is downloaded.
+        kind: one of `KINDS`; for VGG16 (Simonyan and Zisserman 2015, arXiv 1409.1556) as trained on ImageNet,
+            torchvision's weights must be among those that torch keeps on this machine: nothing is downloaded.
         device: where to.
 
     Raises:
         UnknownNameError: if there is no such network.
-        DependencyError: if torchvision is not installed.
-        FileError: if its weights are not on this machine.
+        FileError: if the weights of VGG16 are not on this machine, or others.
     """
     if kind == OURS:
         return trained(OURS, FeatureNetwork, Config, torch.zeros(1, device=device))
@@ -45,17 +49,23 @@ def frozen_features(kind: str = OURS, device: str = "cpu") -> Features:
 
 
 def _vgg_layers() -> nn.Sequential:
-    try:
-        from torchvision.models import VGG16_Weights, vgg16
-    except ImportError as error:
-        raise DependencyError("Features of VGG16", found=str(error), fix="pip install torchvision") from error
-    path = Path(torch.hub.get_dir()) / "checkpoints" / VGG16_Weights.IMAGENET1K_V1.url.rpartition("/")[2]
+    """The convolutional part, its layers numbered as torchvision numbers them."""
+    path = Path(torch.hub.get_dir()) / "checkpoints" / _VGG_FILE
     if not path.is_file():
-        raise FileError("Features of VGG16", found=f"no {path}", accepted="torchvision's weights in that place")
+        raise FileError("Features of VGG16", found=f"no {path}", accepted="the weights that torchvision keeps there")
+    layers, inside = nn.Sequential(), 3
+    for width, count in _VGG_STAGES:
+        for _ in range(count):
+            layers.extend([nn.Conv2d(inside, width, 3, padding=1), nn.ReLU()])
+            inside = width
+        layers.append(nn.MaxPool2d(2))
     tensors = torch.load(path, map_location="cpu", weights_only=True)
-    layers = vgg16().features
     prefix = "features."
-    layers.load_state_dict({key.removeprefix(prefix): each for key, each in tensors.items() if key.startswith(prefix)})
+    own = {key.removeprefix(prefix): each for key, each in tensors.items() if key.startswith(prefix)}
+    try:
+        layers.load_state_dict(own)
+    except RuntimeError as error:
+        raise FileError("Features of VGG16", found=f"{path}: {error}", accepted="torchvision's weights") from error
     return layers
 
 

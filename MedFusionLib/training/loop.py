@@ -92,6 +92,7 @@ def train(
     *,
     device: torch.device | str = "cpu",
     progress: Progress | None = None,
+    validated: Callable[[], object] | None = None,
 ) -> Trained:
     """Train a network until its steps, its minutes or its patience are spent.
 
@@ -104,6 +105,7 @@ def train(
         schedule: how long, how fast, how often.
         device: where to.
         progress: called with (fraction, message); raise `Cancelled` in it to stop: the last checkpoint stays.
+        validated: called after every point of the curve.
 
     Raises:
         FileError: if the folder holds the checkpoint of another network or schedule.
@@ -128,6 +130,8 @@ def train(
             run.validate(loss, validation, sum(recent) / len(recent))
             recent = []
             run.save(batches.generator)
+            if validated:
+                validated()
     state = run.state
     return Trained(run.best, run.curve, state.step, state.best_step, state.best, state.seconds / 60)
 

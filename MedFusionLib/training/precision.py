@@ -48,16 +48,22 @@ def moved(entry: Method, recipe: Recipe, kinds: tuple[dict[str, Tensor], dict[st
     for tensors in kinds:
         with tempfile.TemporaryDirectory() as folder:
             save_model(Path(folder), dict.fromkeys(CARD_FACTS, "") | {"config": asdict(recipe.config)}, tensors, {})
-            scores.append(torch.stack([_panel(entry, folder, part) for part in split.validation]).mean(0))
+            scores.append(torch.stack([panel(entry, folder, part) for part in split.validation]).mean(0))
     return ((scores[1] - scores[0]).abs() / scores[0].abs().clamp(min=1e-6)).max().item()
 
 
 @torch.inference_mode()
-def _panel(entry: Method, model: str, part: Slices) -> Tensor:
-    """Mean panel scores of some slices, fused with a model."""
-    step = max(1, len(part.images) // _SLICES)
+def panel(entry: Method, model: str, slices: Slices, most: int = _SLICES) -> Tensor:
+    """(N,) means of the panel's scores over some slices, fused with a model.
+
+    Args:
+        entry: the method.
+        model: name or folder.
+        slices: which.
+        most: how many of them, evenly spread.
+    """
     rows = []
-    for image in part.images[::step][:_SLICES]:
+    for image in slices.images[:: max(1, len(slices.images) // most)][:most]:
         sources = image.float()[None]
         fused = entry.function(sources, model=model).clamp(0, 1)
         names = (name.partition(":") for name in PANEL)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -10,11 +11,12 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from MedFusionLib.errors import FileError
+from MedFusionLib.errors import DependencyError, FileError
 from MedFusionLib.pipeline import part
 from MedFusionLib.slabs import Progress
 from MedFusionLib.training.card import card
 from MedFusionLib.training.consolidation import STRENGTH, Consolidation
+from MedFusionLib.training.curves import PICTURE, draw
 from MedFusionLib.training.features import OURS, frozen_features
 from MedFusionLib.training.loop import Loss, Schedule, Trained, train
 from MedFusionLib.training.pairs import Slices, Split, load_split
@@ -66,8 +68,8 @@ def remake(
         progress: as in `training.loop.train`.
 
     Raises:
-        FileError, DataError: as `load_split`; FileError if the tensors to start with belong to another network.
-        DependencyError: as `frozen_features`.
+        FileError, DataError: as `load_split`; FileError if the tensors to start with belong to another network,
+            or as `frozen_features`.
         RunError, SaveError: as `training.loop.train`.
     """
     loss = partial(recipe.loss, features=frozen_features(features, device)) if recipe.compares_features else recipe.loss
@@ -135,13 +137,22 @@ def _learn(
         held_back = partial(_held_back, loss, held) if number else loss
         # Further tasks begin with a network that can fuse.
         told = replace(schedule, steps=schedule.steps // 2) if number else schedule
-        learned.append(train(network, held_back, batches, task.held, place, told, device=device, progress=here))
+        drawn = partial(_drawn, place)
+        learned.append(
+            train(network, held_back, batches, task.held, place, told, device=device, progress=here, validated=drawn)
+        )
         network.load_state_dict(learned[-1].tensors)
         if number < len(tasks) - 1:
             network.to(device)
             held.remember(network, loss, lambda batches=batches: batches().to(device))
     network.to("cpu").eval()
     return learned
+
+
+def _drawn(place: Path) -> None:
+    """The picture of the losses so far, where there is something to draw with."""
+    with suppress(DependencyError):
+        draw([place], place / PICTURE)
 
 
 def _patches(recipe: Recipe, slices: Sequence[Slices]) -> Patches:

@@ -24,6 +24,7 @@ from MedFusionLib.errors import (
 )
 from MedFusionLib.networks.densefuse import Config, DenseFuse
 from MedFusionLib.training.consolidation import Consolidation
+from MedFusionLib.training.curves import draw
 from MedFusionLib.training.features import frozen_features
 from MedFusionLib.training.loop import CHECKPOINT, Schedule, train
 from MedFusionLib.training.losses import measured, ms_ssim, perceptual, squared, ssim
@@ -291,21 +292,33 @@ def test_features_are_ours_unless_the_machine_has_others(tmp_path, monkeypatch):
     assert perceptual(frozen_features(), fused, fused.expand(-1, 2, -1, -1)).abs().max() < 1e-6
     with pytest.raises(UnknownNameError, match="vgg16"):
         frozen_features("resnet")
-    monkeypatch.setitem(sys.modules, "torchvision.models", None)
-    with pytest.raises(DependencyError, match="torchvision"):
-        frozen_features("vgg16")
 
 
 def test_vgg_is_taken_from_the_machine_and_never_fetched(tmp_path, monkeypatch):
-    models = pytest.importorskip("torchvision.models")
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
     with pytest.raises(FileError, match="VGG16"):
         frozen_features("vgg16")
-    (tmp_path / "checkpoints").mkdir()
-    layers = {f"features.{name}": each for name, each in models.vgg16().features.state_dict().items()}
-    torch.save(layers, tmp_path / "checkpoints" / models.VGG16_Weights.IMAGENET1K_V1.url.rpartition("/")[2])
+    file = tmp_path / "checkpoints" / "vgg16-397923af.pth"
+    file.parent.mkdir()
+    # Numbers and channels of its convolutions, as torchvision's file names them.
+    numbers = (0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28)
+    widths = (3, 64, 64, 128, 128, 256, 256, 256, 512, 512, 512, 512, 512, 512)
+    tensors = {"classifier.0.bias": torch.zeros(1)}
+    for number, inside, outside in zip(numbers, widths[:-1], widths[1:], strict=True):
+        tensors[f"features.{number}.weight"] = torch.full((outside, inside, 3, 3), 0.01)
+        tensors[f"features.{number}.bias"] = torch.zeros(outside)
+    torch.save(tensors, file)
     stages = frozen_features("vgg16")(torch.rand(1, 1, 64, 48))
-    assert [stage.shape[1] for stage in stages] == [64, 128, 256, 512, 512]
+    assert [stage.shape[1:] for stage in stages] == [
+        (64, 64, 48),
+        (128, 32, 24),
+        (256, 16, 12),
+        (512, 8, 6),
+        (512, 4, 3),
+    ]
+    torch.save({name: each for name, each in tensors.items() if "28" not in name}, file)
+    with pytest.raises(FileError, match="torchvision's weights"):
+        frozen_features("vgg16")
 
 
 def test_weights_are_halved_only_if_no_score_moves(split, monkeypatch):
@@ -321,11 +334,20 @@ def test_weights_are_halved_only_if_no_score_moves(split, monkeypatch):
     assert all(each.dtype == torch.float32 for each in tensors.values())
 
 
+def test_the_picture_of_the_losses_needs_matplotlib_and_training_does_not(data, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib.backends.backend_agg", None)
+    line = f"train stacked_autoencoder --data {data} -o {tmp_path} --minutes 0 --device cpu --quiet"
+    assert main(line.split()) == 0
+    assert (tmp_path / "curve.csv").is_file()
+    assert not (tmp_path / "curve.png").exists()
+    with pytest.raises(DependencyError, match="matplotlib"):
+        draw([tmp_path], tmp_path / "curve.png")
+
+
 def test_tasks_in_turn_make_one_model_that_tells_of_each(data, tmp_path):
     out = tmp_path / "model"
-    more = data / "CT-MRI"
-    line = f"train densefuse --data {data} --then {more} -o {out} --minutes 0 --consolidation 5 --device cpu --quiet"
-    assert main(line.split()) == 0
+    told = f"--then {data / 'CT-MRI'} --consolidation 5 --minutes 0 --device cpu --quiet"
+    assert main(f"train stacked_autoencoder --data {data} -o {out} {told}".split()) == 0
     card = find_model(out).card
     assert list(card["measured"]["loss at the end"]) == [data.name, "CT-MRI"]
     assert card["consolidation"] == "5.0"

@@ -59,6 +59,6 @@ RECIPE = Recipe(
     golden=lambda network, sources: network(sources),
     batch=8,
     compares_features=True,
-    schedule=Schedule(steps=3000, rate=2e-3),
+    schedule=Schedule(steps=3000, rate=1e-3, patience=30),
     prepare=spoiled,
 )
