@@ -24,6 +24,9 @@ from MedFusionLib.save import writing_beside
 if TYPE_CHECKING:
     from MedFusionLib.slabs import Progress
 
+ALL_GROUPS = "all groups"
+"""The group of the rows of ranks.csv that rank over all."""
+
 _FEWEST_CASES = 3
 """A group of fewer cases is in the CSV files and the HTML report, but no table of the Markdown page."""
 
@@ -89,7 +92,7 @@ def _rank_rows(
     groups: Sequence[Group], rankings: Sequence[Ranking | None], overall: Ranking | None
 ) -> Iterable[dict[str, Any]]:
     named = [(group.name, ranking) for group, ranking in zip(groups, rankings, strict=True)]
-    for name, ranking in [*named, ("all groups", overall)]:
+    for name, ranking in [*named, (ALL_GROUPS, overall)]:
         if ranking is None:
             continue
         for m in np.argsort(ranking.mean):
