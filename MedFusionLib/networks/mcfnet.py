@@ -6,6 +6,7 @@ Liang et al. 2019, doi 10.1109/JSEN.2019.2913281. The paper tells the topology; 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import reduce
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +16,9 @@ from MedFusionLib.networks._blocks import convolution
 
 STRIDE = 4
 """Sides of images must be multiples of this."""
+
+_WIDE = 9
+"""Pixels a side of the first filter and of the last."""
 
 
 @dataclass(frozen=True)
@@ -37,14 +41,14 @@ class MCFNet(nn.Module):
         super().__init__()
         width = config.width
         self.down = nn.Sequential(
-            convolution(2, width, 9),
+            convolution(2, width, _WIDE),
             convolution(width, 2 * width, stride=2),
             convolution(2 * width, 4 * width, stride=2),
         )
         self.trunk = nn.Sequential(*(_Bottleneck(4 * width) for _ in range(config.blocks)))
         self.up_to_half, self.at_half = FastUp(4 * width + 2, 2 * width), convolution(2 * width + 2, 2 * width)
         self.up_to_full, self.at_full = FastUp(2 * width, width), convolution(width + 2, width)
-        self.last = convolution(width, 1, 9, slope=None)
+        self.last: nn.Module = convolution(width, 1, _WIDE, slope=None)
 
     def forward(self, sources: Tensor) -> Tensor:
         """Fuse two sources."""
@@ -53,6 +57,32 @@ class MCFNet(nn.Module):
         x = self.up_to_half(torch.cat([x, functional.avg_pool2d(half, 2)], 1))
         x = self.up_to_full(self.at_half(torch.cat([x, half], 1)))
         return self.last(self.at_full(torch.cat([x, sources], 1))).sigmoid()
+
+    def shorten(self) -> None:
+        """In use, the last layer runs row by row."""
+        self.last = _ByRows(self.last.get_submodule("0"))
+
+
+class _ByRows(nn.Module):
+    """A large filter to a single channel, as one of single rows to as many channels, that are moved and added.
+
+    Processors work on eight channels and more at once; for one they idle.
+    """
+
+    rows: Tensor
+    bias: Tensor
+
+    def __init__(self, layer: nn.Module):
+        super().__init__()
+        weight = layer.get_parameter("weight")
+        self.register_buffer("rows", weight[0].transpose(0, 1)[:, :, None].contiguous())
+        self.register_buffer("bias", layer.get_parameter("bias"))
+
+    def forward(self, x: Tensor) -> Tensor:
+        height, reach = x.shape[2], len(self.rows) // 2
+        sums = functional.conv2d(functional.pad(x, (reach,) * 4, mode="reflect"), self.rows)
+        moved = [sums[:, number : number + 1, number : number + height] for number in range(len(self.rows))]
+        return reduce(torch.add, moved) + self.bias
 
 
 class _Bottleneck(nn.Module):
