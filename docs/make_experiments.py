@@ -29,7 +29,7 @@ PAGE, HEAD = ROOT / "docs" / "experiments.md", ROOT / "docs" / "experiments_head
 STEPS = 600
 """Of each network with another block: as many for all."""
 
-STRENGTHS = (80_000.0, 0.0)
+STRENGTHS = (0.0, 80_000.0, 8_000_000.0)
 AFTER = ("multifocus_lytro", "ivif_tno14")
 EACH = 12
 """Slices of a set that are scored."""

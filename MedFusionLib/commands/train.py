@@ -16,12 +16,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     add("--data", type=Path, required=True, metavar="DIR", help="[SET/]MODALITY/ID.png pictures, or a folder a patient")
     add("-o", "--output", type=Path, metavar="DIR", help="for weights, card and curve (default: trained/MODEL)")
     add("--then", type=Path, nargs="+", default=(), metavar="DIR", help="further tasks, learned one after the other")
-    add(
-        "--consolidation",
-        type=float,
-        metavar="X",
-        help="hold what was learned (default: 80000; 0 forgets)",
-    )
+    add("--consolidation", type=float, metavar="X", help="hold what was learned (default: the recipe's; 0 forgets)")
     add("--features", default="feature_network", help="for losses that compare features: feature_network, vgg16")
     add("--minutes", type=float, metavar="N", help="end after so many, whatever the recipe says")
     add("--device", default="auto", help="auto, cpu, cuda, mps")
@@ -31,7 +26,6 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def _train(options: argparse.Namespace) -> None:
     from MedFusionLib.device import find_device
-    from MedFusionLib.training.consolidation import STRENGTH
     from MedFusionLib.training.curves import PICTURE
     from MedFusionLib.training.loop import CURVE
     from MedFusionLib.training.recipe import recipes
@@ -47,7 +41,7 @@ def _train(options: argparse.Namespace) -> None:
             options.data,
             out,
             then=options.then,
-            consolidation=STRENGTH if options.consolidation is None else options.consolidation,
+            consolidation=options.consolidation,
             features=options.features,
             minutes=options.minutes,
             device=str(find_device(options.device)),

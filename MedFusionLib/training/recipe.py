@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from MedFusionLib.training.consolidation import STRENGTH
 from MedFusionLib.training.loop import Schedule
 from MedFusionLib.training.patches import Augmentation, Prepare
 
@@ -37,6 +38,7 @@ class Recipe:
         prepare: as `Patches` takes it.
         answer: (slice (K, H, W), modalities) -> (C, H, W) that the loss gets behind the sources; None for nothing.
         compares_features: the loss does.
+        consolidation: how firmly what was learned is held while further tasks are.
         seed: of weights and patches.
     """
 
@@ -57,6 +59,7 @@ class Recipe:
     prepare: Prepare | None = None
     answer: Answer | None = None
     compares_features: bool = False
+    consolidation: float = STRENGTH
     seed: int = 0
 
 

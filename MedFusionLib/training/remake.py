@@ -15,7 +15,7 @@ from MedFusionLib.errors import DependencyError, FileError
 from MedFusionLib.pipeline import part
 from MedFusionLib.slabs import Progress
 from MedFusionLib.training.card import card
-from MedFusionLib.training.consolidation import STRENGTH, Consolidation
+from MedFusionLib.training.consolidation import Consolidation
 from MedFusionLib.training.curves import PICTURE, draw
 from MedFusionLib.training.features import OURS, frozen_features
 from MedFusionLib.training.loop import Loss, Schedule, Trained, train
@@ -46,7 +46,7 @@ def remake(
     out: Path,
     *,
     then: Sequence[Path] = (),
-    consolidation: float = STRENGTH,
+    consolidation: float | None = None,
     features: str = OURS,
     minutes: float | None = None,
     device: str = "cpu",
@@ -60,7 +60,8 @@ def remake(
         data: as `training.pairs.load_split` takes it.
         out: folder for checkpoints, curves, weights and card; a training that was stopped there goes on.
         then: folders of further tasks, learned one after the other, in half of the recipe's steps each.
-        consolidation: how firmly what was learned is held while the next task is; 0 lets the network forget.
+        consolidation: how firmly what was learned is held while the next task is, the recipe's by default; 0 lets the
+            network forget.
         features: whose features a loss compares, as `training.features.frozen_features` takes it.
         minutes: after which training ends, whatever its schedule says; tasks share them evenly.
         device: torch's name of it.
@@ -79,15 +80,15 @@ def remake(
         _begin_with(network, find_model(start))
     tasks = _read(recipe, [data, *then], part(progress, 0, _READ_SHARE))
     schedule = recipe.schedule if minutes is None else replace(recipe.schedule, minutes=minutes / len(tasks))
-    held = Consolidation(consolidation)
+    held = Consolidation(recipe.consolidation if consolidation is None else consolidation)
     learned = _learn(recipe, network, tasks, loss, schedule, held, out, device, part(progress, _READ_SHARE, 1))
     tensors, change = lean(recipe, network, tasks[0].split)
     network.load_state_dict(tensors)
     golden = golden_of(recipe, network)
     measured = _measured(network, loss, tasks, learned) | change
-    facts = {"started_from": None if start is None else str(start)}
+    facts: dict[str, object] = {"started_from": None if start is None else str(start)}
     if then:
-        facts["consolidation"] = str(consolidation)
+        facts["consolidation"] = held.strength
     spent = sum(each.minutes for each in learned)
     told = card(recipe, {task.folder: task.split for task in tasks}, measured, spent, device, **facts)
     return save_model(out, told, tensors, golden)

@@ -350,7 +350,7 @@ def test_tasks_in_turn_make_one_model_that_tells_of_each(data, tmp_path):
     assert main(f"train stacked_autoencoder --data {data} -o {out} {told}".split()) == 0
     card = find_model(out).card
     assert list(card["measured"]["loss at the end"]) == [data.name, "CT-MRI"]
-    assert card["consolidation"] == "5.0"
+    assert card["consolidation"] == 5
     assert [task["what"] for task in card["then"]]
     assert "--then" in card["recipe"]
     assert (out / "then-1" / "curve.csv").is_file()

@@ -65,6 +65,7 @@ RECIPE = Recipe(
     limits="trained on brain slices of 256 x 256 (CT, PET and SPECT with MR); not for diagnosis",
     golden=lambda network, sources: network(sources),
     compares_features=True,
+    consolidation=1e6,
     batch=8,
     schedule=Schedule(steps=1200, rate=5e-4),
 )
