@@ -47,18 +47,18 @@ class Case:
     luma: bool = False
 
 
-def cases_of(data: Path, split: str = "test") -> list[Case]:
+def cases_of(data: Path, split: str = "test", *, any_names: bool = False) -> list[Case]:
     """The cases of a folder of data.
 
-    Two layouts: pictures, `[SET/]MODALITY/ID.png` with one folder a modality (`CT-MRI/CT/16003.png`), or with other
-    names throughout (`far/1.png`, `near/1.png`) for what is no medical image, where a `splits.json` in the folder or
-    beside it tells train and test ids and the patients; and volumes,
+    Two layouts: pictures, `[SET/]MODALITY/ID.png` with one folder a modality (`CT-MRI/CT/16003.png`), where a
+    `splits.json` in the folder or beside it tells train and test ids and the patients; and volumes,
     `CASE/MODALITY*.nii.gz`, one folder a patient, where a file with "mask", "label" or "seg" in its name
     marks a lesion.
 
     Args:
         data: the folder.
         split: "test", "train" or "all"; without `splits.json`, and for volumes, there is only "all".
+        any_names: folders of pictures of which none is named as a modality (`far/1.png`, `near/1.png`) count as OTHER.
 
     Raises:
         FileError: if the folder is missing or holds no case.
@@ -69,7 +69,11 @@ def cases_of(data: Path, split: str = "test") -> list[Case]:
     if not data.is_dir():
         raise FileError(f"Data folder {data}", found="no such folder", fix="Check the path")
     splits = _splits(data)
-    found = [case for folder in (data, *_folders(data)) for case in _pictures(folder, splits.get(folder.name), split)]
+    found = [
+        case
+        for folder in (data, *_folders(data))
+        for case in _pictures(folder, splits.get(folder.name), split, any_names)
+    ]
     found += [case for folder in _folders(data) for case in _volumes(folder, data.name)]
     if not found:
         raise FileError(
@@ -133,10 +137,10 @@ def _folders(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
 
 
-def _pictures(folder: Path, told: dict[str, Any] | None, split: str) -> Iterator[Case]:
+def _pictures(folder: Path, told: dict[str, Any] | None, split: str, any_names: bool) -> Iterator[Case]:
     """The cases of one set: an image of the same name in each modality's folder."""
     by_modality = sorted((_order(m), m, path) for path in _folders(folder) if (m := _modality(path.name)))
-    if not by_modality:
+    if not by_modality and any_names:
         by_modality = [(_order("OTHER"), "OTHER", path) for path in _folders(folder)]
     if len(by_modality) < 2:
         return

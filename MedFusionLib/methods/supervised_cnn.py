@@ -20,7 +20,7 @@ def supervised_cnn(sources, *, model="supervised_cnn"):
     """Fuse (B, 2, H, W) in [0, 1] into (B, 1, H, W).
 
     Trained here to give what the best of four transforms gives for a pair of slices of brains; one network serves all
-    pairs, and slices of a volume run as one batch.
+    pairs of modalities.
 
     Args:
         sources: harmonized images.

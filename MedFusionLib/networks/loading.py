@@ -42,10 +42,11 @@ def _trained(
     # Outside inference mode, so that gradients can flow through it to the images.
     with torch.inference_mode(False):
         model = find_model(name)
-        told = {key: tuple(value) if isinstance(value, list) else value for key, value in model.card["config"].items()}
-        network = build(config(**told))
+        weights = {key: value.to(torch.float32) for key, value in model.weights().items()}
         try:
-            network.load_state_dict({key: value.to(torch.float32) for key, value in model.weights().items()})
-        except RuntimeError as error:
+            told = model.card["config"].items()
+            network = build(config(**{key: tuple(value) if isinstance(value, list) else value for key, value in told}))
+            network.load_state_dict(weights)
+        except (KeyError, TypeError, RuntimeError) as error:
             raise FileError(f"Weights of {name}", found=str(error), accepted="the tensors of this network") from error
         return lean(network.eval().requires_grad_(False)).to(device=device, dtype=dtype)

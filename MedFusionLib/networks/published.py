@@ -30,6 +30,7 @@ class Published:
         build: configuration -> network.
         config: the one they were trained with.
         renames: (pattern, replacement) from their names to ours, tried in this order.
+        who: trained them.
         inside: the file's entry that holds the tensors; "" if it holds nothing else.
     """
 
@@ -38,6 +39,7 @@ class Published:
     build: Callable[[Any], nn.Module]
     config: Any
     renames: Sequence[tuple[str, str]]
+    who: str = "its authors"
     inside: str = ""
 
 
@@ -60,6 +62,7 @@ PUBLISHED = {
             (r"^sub\.3\.", "decoder.3.0."),
             (r"^sub\.", "decoder."),
         ),
+        who="those who ported it, from pairs of exposures",
         inside="model",
     ),
 }
@@ -130,15 +133,15 @@ def _card(name: str, entry: Published, file: Path) -> dict[str, Any]:
     return {
         "name": f"{name}_published",
         "title": entry.title,
-        "what": f"The authors' own weights, from {file.name}",
+        "what": f"Weights by {entry.who}, from {file.name}",
         "input": "gray images in [0, 1]",
         "config": asdict(entry.config),
-        "data": {"source": entry.source, "licence": "the authors'"},
+        "data": {"source": entry.source, "licence": "as they state"},
         "recipe": f"medfusion import-weights {name} FILE",
         "seed": None,
-        "hardware": "the authors'",
+        "hardware": "unknown",
         "minutes": None,
-        "measured": "by its authors",
+        "measured": f"by {entry.who}",
         "use": f"medfusion fuse --method {name} --model DIR",
-        "limits": "as its authors state",
+        "limits": f"as {entry.who} state",
     }

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from MedFusionLib.training.features import OURS
 from MedFusionLib.training.pairs import Split
 from MedFusionLib.training.recipe import Recipe
 
@@ -37,7 +38,7 @@ def card(
         "config": asdict(recipe.config),
         "data": tasks[0],
         **({"then": tasks[1:]} if tasks[1:] else {}),
-        "recipe": f"medfusion train {recipe.name} --data DIR{' --then DIR' if tasks[1:] else ''}",
+        "recipe": _command(recipe, [*data], more),
         **more,
         "seed": recipe.seed,
         "hardware": f"{device}, {torch.get_num_threads()} threads, torch {torch.__version__}, {platform.machine()}",
@@ -48,6 +49,19 @@ def card(
     }
 
 
+def _command(recipe: Recipe, folders: Sequence[Path], choices: Mapping[str, Any]) -> str:
+    """What makes the model again."""
+    parts = [f"medfusion train {recipe.name} --data DIR"]
+    if folders[1:]:
+        parts.append(" ".join(["--then", *(folder.name for folder in folders[1:])]))
+        parts.append(f"--consolidation {choices['consolidation']:g}")
+    if choices.get("features", OURS) != OURS:
+        parts.append(f"--features {choices['features']}")
+    if choices.get("started_from"):
+        parts.append(f"--from {choices['started_from']}")
+    return " ".join(parts)
+
+
 def _told(data: Path, split: Split) -> dict[str, Any]:
     counts = {
         f"{slices.group}, {name}": f"{len(slices.images)} slices of {len(set(slices.patients))} patients"
@@ -56,8 +70,8 @@ def _told(data: Path, split: Split) -> dict[str, Any]:
     }
     told = {
         "what": counts,
-        "source": "the folder that was named; for the weights shipped: AANLIB (Harvard Whole Brain Atlas), train ids",
-        "licence": "research use; the images are not part of this repository",
+        "source": f"folder {data.name}",
+        "licence": "that of the images, of which none is kept",
         "left out, unreadable": split.skipped,
     }
     for folder in (data, data.parent):

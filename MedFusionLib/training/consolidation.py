@@ -31,7 +31,10 @@ class Consolidation:
         self._tasks = 0
 
     def remember(self, network: nn.Module, loss: Callable[[nn.Module, Tensor], Tensor], batches: object) -> None:
-        """Take in a task: the diagonal of its Fisher information, at the weights that it ended with.
+        """Take in a task: how much its loss asks of each weight where it ended.
+
+        That is the mean squared gradient of batches' mean losses, which the papers' code takes for the diagonal of
+        Fisher's information; so the strength belongs to a size of batches and a scale of losses.
 
         Args:
             network: as it came out of the task.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from pickle import UnpicklingError
 
 import torch
 from torch import Tensor, nn
@@ -59,12 +60,11 @@ def _vgg_layers() -> nn.Sequential:
             layers.extend([nn.Conv2d(inside, width, 3, padding=1), nn.ReLU()])
             inside = width
         layers.append(nn.MaxPool2d(2))
-    tensors = torch.load(path, map_location="cpu", weights_only=True)
     prefix = "features."
-    own = {key.removeprefix(prefix): each for key, each in tensors.items() if key.startswith(prefix)}
     try:
-        layers.load_state_dict(own)
-    except RuntimeError as error:
+        tensors = torch.load(path, map_location="cpu", weights_only=True)
+        layers.load_state_dict({key[len(prefix) :]: each for key, each in tensors.items() if key.startswith(prefix)})
+    except (OSError, RuntimeError, EOFError, AttributeError, UnpicklingError) as error:
         raise FileError("Features of VGG16", found=f"{path}: {error}", accepted="torchvision's weights") from error
     return layers
 

@@ -93,6 +93,8 @@ def train(
     device: torch.device | str = "cpu",
     progress: Progress | None = None,
     validated: Callable[[], object] | None = None,
+    origin: str = "",
+    settled: bool = False,
 ) -> Trained:
     """Train a network until its steps, its minutes or its patience are spent.
 
@@ -106,15 +108,17 @@ def train(
         device: where to.
         progress: called with (fraction, message); raise `Cancelled` in it to stop: the last checkpoint stays.
         validated: called after every point of the curve.
+        origin: names what the training begins with; a checkpoint of another origin is refused.
+        settled: normalization keeps the running numbers that it has.
 
     Raises:
-        FileError: if the folder holds the checkpoint of another network or schedule.
+        FileError: if the folder holds the checkpoint of another network, schedule or origin.
         RunError: if the loss is no number any more.
         SaveError: if a checkpoint cannot be written; the last one stands.
     """
     folder.mkdir(parents=True, exist_ok=True)
     network.to(device)
-    run = _Run(network, schedule, folder, device)
+    run = _Run(network, schedule, folder, device, origin, settled)
     if (folder / CHECKPOINT).is_file():
         run.load(batches.generator)
     begin = perf_counter() - run.state.seconds
@@ -133,14 +137,24 @@ def train(
             if validated:
                 validated()
     state = run.state
+    if not run.best:
+        raise RunError("Training", found="no validation with a finite loss", fix="Lower the learning rate")
     return Trained(run.best, run.curve, state.step, state.best_step, state.best, state.seconds / 60)
 
 
 class _Run:
     """The parts that a checkpoint keeps."""
 
-    def __init__(self, network: nn.Module, schedule: Schedule, folder: Path, device: torch.device | str):
-        self.network, self.schedule, self.folder = network, schedule, folder
+    def __init__(
+        self,
+        network: nn.Module,
+        schedule: Schedule,
+        folder: Path,
+        device: torch.device | str,
+        origin: str,
+        settled: bool,
+    ):
+        self.network, self.schedule, self.folder, self.origin, self.settled = network, schedule, folder, origin, settled
         self.device = torch.device(device)
         self.averaged = torch.optim.swa_utils.AveragedModel(
             network, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(schedule.average), use_buffers=True
@@ -165,6 +179,10 @@ class _Run:
     def step(self, loss: Loss, batch: Tensor) -> float:
         """One step of the optimizer; the loss."""
         self.network.train()
+        if self.settled:
+            for layer in self.network.modules():
+                if isinstance(layer, nn.BatchNorm2d):
+                    layer.eval()
         mixed = torch.autocast("cuda", torch.bfloat16) if self.device.type == "cuda" else nullcontext()
         with mixed:
             value = loss(self.network, batch)
@@ -200,6 +218,7 @@ class _Run:
         """Write the checkpoint beside the last one, then in its place."""
         parts = {
             "schedule": _fixed(self.schedule),
+            "origin": self.origin,
             "state": asdict(self.state),
             "curve": self.curve,
             "best": self.best,
@@ -223,6 +242,8 @@ class _Run:
             parts = torch.load(path, map_location="cpu", weights_only=True)
             if parts["schedule"] != _fixed(self.schedule):
                 raise KeyError(f"schedule {parts['schedule']}")
+            if parts["origin"] != self.origin:
+                raise KeyError("another origin: other weights, data, features or consolidation before it")
             for name in ("network", "averaged", "optimizer", "scheduler"):
                 getattr(self, name).load_state_dict(parts[name])
         except Exception as error:

@@ -1,6 +1,7 @@
 """Losses of fusion networks, all differentiable, of a fused batch (B, 1, H, W) and its sources (B, K, H, W) in [0, 1].
 
 Each gives a value for every pair (B, K) or image (B,), so that weights an image can be applied; `.mean()` is the loss.
+They reckon in single precision, whatever a network gives: differences of squares have no digits left in bfloat16.
 """
 
 from __future__ import annotations
@@ -25,12 +26,12 @@ _SURROUND = ((0.125, 0.125, 0.125), (0.125, -1.0, 0.125), (0.125, 0.125, 0.125))
 
 def squared(fused: Tensor, sources: Tensor) -> Tensor:
     """(B, K) mean squared difference."""
-    return (fused - sources).square().mean((2, 3))
+    return (fused.float() - sources).square().mean((2, 3))
 
 
 def absolute(fused: Tensor, target: Tensor) -> Tensor:
     """(B, C) mean absolute difference."""
-    return (fused - target).abs().mean((2, 3))
+    return (fused.float() - target).abs().mean((2, 3))
 
 
 def ssim_map(fused: Tensor, sources: Tensor) -> Tensor:
@@ -57,11 +58,13 @@ def measured(metric: str, fused: Tensor, sources: Tensor) -> Tensor:
         ParameterError: if it is no loss.
     """
     entry = find_metric(metric)
-    if not entry.differentiable or entry.direction != "up":
+    if not entry.differentiable or entry.direction != "up" or "label" in entry.needs:
         raise ParameterError(
-            "Metric as a loss", found=f"{metric}, {entry.direction}", accepted="a differentiable one, direction up"
+            "Metric as a loss",
+            found=f"{metric}, {entry.direction}{', needs a label' if 'labels' in entry.needs else ''}",
+            accepted="a differentiable one, direction up, of images alone",
         )
-    values = entry(fused, sources)
+    values = entry(fused.float(), sources)
     return torch.where(values.isfinite(), -values, 0)
 
 
@@ -81,7 +84,7 @@ def ms_ssim(fused: Tensor, sources: Tensor, scales: int = 3) -> Tensor:
 
 def _similarities(fused: Tensor, sources: Tensor) -> tuple[Tensor, Tensor]:
     """SSIM's luminance and its structure with contrast, (B, K, H', W') each."""
-    window = gaussian_window(2)
+    window, fused, sources = gaussian_window(2), fused.float(), sources.float()
     mean, means = windowed(fused, window), windowed(sources, window)
     variance = windowed(fused * fused, window) - mean * mean
     variances = windowed(sources * sources, window) - means * means
@@ -92,14 +95,18 @@ def _similarities(fused: Tensor, sources: Tensor) -> tuple[Tensor, Tensor]:
 
 def surround(images: Tensor) -> Tensor:
     """(B, C, H, W) mean of the eight neighbors less the pixel; borders repeat."""
-    kernel = torch.tensor(_SURROUND, dtype=images.dtype, device=images.device)
-    channels = images.shape[1]
-    padded = functional.pad(images, (1, 1, 1, 1), mode="replicate")
-    return functional.conv2d(padded, kernel.expand(channels, 1, 3, 3), groups=channels)
+    padded, (height, width) = functional.pad(images.float(), (1, 1, 1, 1), mode="replicate"), images.shape[2:]
+    total = torch.zeros_like(images, dtype=torch.float32)
+    for row in range(3):
+        for column in range(3):
+            # Added, not convolved, which a GPU would do in bfloat16 again.
+            total = total + _SURROUND[row][column] * padded[..., row : row + height, column : column + width]
+    return total
 
 
 def slopes(images: Tensor) -> Tensor:
     """(B, C, 2, H, W) forward differences along the rows and the columns, zero at the far border."""
+    images = images.float()
     down = functional.pad(images[..., 1:, :] - images[..., :-1, :], (0, 0, 0, 1))
     right = functional.pad(images[..., 1:] - images[..., :-1], (0, 1))
     return torch.stack([down, right], 2)

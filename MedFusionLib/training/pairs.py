@@ -57,7 +57,9 @@ class Split:
     skipped: int
 
 
-def load_split(data: Path, sets: Sequence[str] = (), progress: Progress | None = None) -> Split:
+def load_split(
+    data: Path, sets: Sequence[str] = (), progress: Progress | None = None, *, any_names: bool = False
+) -> Split:
     """Read the training cases of a folder, a file that cannot be read is named, left out and counted.
 
     Args:
@@ -65,13 +67,14 @@ def load_split(data: Path, sets: Sequence[str] = (), progress: Progress | None =
             are never read.
         sets: groups to take; all if empty.
         progress: as in `fuse`.
+        any_names: as `cases_of` takes it.
 
     Raises:
         FileError: if the folder is missing, holds no case, or lacks one of the sets.
         DataError: if a set has no second patient to keep aside, or no readable case.
     """
     has_splits = any((folder / "splits.json").is_file() for folder in (data, data.parent))
-    cases = cases_of(data, "train" if has_splits else "all")
+    cases = cases_of(data, "train" if has_splits else "all", any_names=any_names)
     groups = {case.group: [each for each in cases if each.group == case.group] for case in cases}
     missing = [name for name in sets if name not in groups]
     if missing:

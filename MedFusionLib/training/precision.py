@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import tempfile
 from dataclasses import asdict
 from pathlib import Path
@@ -9,11 +10,14 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from MedFusionLib.errors import DataError
 from MedFusionLib.registry import Method, find_metric, list_methods
 from MedFusionLib.scoring import PANEL
 from MedFusionLib.training.pairs import Slices, Split
 from MedFusionLib.training.recipe import Recipe
 from MedFusionLib.weights import CARD_FACTS, save_model
+
+_log = logging.getLogger("MedFusionLib")
 
 MOST = 0.002
 """Relative change of a panel score, from which on weights stay in single precision."""
@@ -31,14 +35,19 @@ def lean(recipe: Recipe, network: nn.Module, split: Split) -> tuple[dict[str, Te
         split: of the data.
 
     Returns:
-        The tensors, and the largest relative change of a score of the panel, empty if no method runs the network.
+        The tensors, and the largest relative change of a score of the panel; nothing of it if no method runs the
+        network, or where patches are too small or results too poor for scores: then weights stay as they are.
     """
     whole = {name: each.detach().clone() for name, each in network.state_dict().items()}
     halved = {name: each.half() if each.is_floating_point() else each for name, each in whole.items()}
     methods = [entry for entry in list_methods().values() if entry.model == recipe.name]
     if not methods:
         return halved, {}
-    change = max(moved(entry, recipe, (whole, halved), split) for entry in methods)
+    try:
+        change = max(moved(entry, recipe, (whole, halved), split) for entry in methods)
+    except DataError as error:
+        _log.warning(f"Weights stay in single precision, as they could not be scored: {error}")
+        return whole, {}
     return halved if change <= MOST else whole, {"largest change of a panel score by half precision": round(change, 6)}
 
 
@@ -49,7 +58,11 @@ def moved(entry: Method, recipe: Recipe, kinds: tuple[dict[str, Tensor], dict[st
         with tempfile.TemporaryDirectory() as folder:
             save_model(Path(folder), dict.fromkeys(CARD_FACTS, "") | {"config": asdict(recipe.config)}, tensors, {})
             scores.append(torch.stack([panel(entry, folder, part) for part in split.validation]).mean(0))
-    return ((scores[1] - scores[0]).abs() / scores[0].abs().clamp(min=1e-6)).max().item()
+    changes = (scores[1] - scores[0]).abs() / scores[0].abs().clamp(min=1e-6)
+    told = changes[changes.isfinite()]
+    if not len(told):
+        raise DataError(f"Scores of {recipe.name}", found="none that is defined")
+    return told.max().item()
 
 
 @torch.inference_mode()

@@ -38,6 +38,7 @@ class Recipe:
         prepare: as `Patches` takes it.
         answer: (slice (K, H, W), modalities) -> (C, H, W) that the loss gets behind the sources; None for nothing.
         compares_features: the loss does.
+        sources: that every case must have; None for any number, the same in all sets.
         consolidation: how firmly what was learned is held while further tasks are.
         seed: of weights and patches.
     """
@@ -59,6 +60,7 @@ class Recipe:
     prepare: Prepare | None = None
     answer: Answer | None = None
     compares_features: bool = False
+    sources: int | None = None
     consolidation: float = STRENGTH
     seed: int = 0
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from dataclasses import replace
 
@@ -23,16 +24,18 @@ from MedFusionLib.errors import (
     UnknownNameError,
 )
 from MedFusionLib.networks.densefuse import Config, DenseFuse
+from MedFusionLib.networks.fusiondn import Config as FusionConfig
 from MedFusionLib.training.consolidation import Consolidation
 from MedFusionLib.training.curves import draw
 from MedFusionLib.training.features import frozen_features
 from MedFusionLib.training.loop import CHECKPOINT, Schedule, train
-from MedFusionLib.training.losses import measured, ms_ssim, perceptual, squared, ssim
+from MedFusionLib.training.losses import measured, ms_ssim, perceptual, squared, ssim, surround
 from MedFusionLib.training.pairs import load_split
 from MedFusionLib.training.patches import Augmentation, Patches, augmented
 from MedFusionLib.training.precision import lean
 from MedFusionLib.training.recipe import recipes
 from MedFusionLib.training.recipes.densefuse import loss
+from MedFusionLib.training.remake import remake
 from MedFusionLib.weights import find_model
 
 SMALL = Config(width=4, layers=2)
@@ -268,6 +271,65 @@ def test_consolidation_keeps_what_plain_training_forgets(sequence):
     assert kept < 1.05 * before
 
 
+def test_further_tasks_leave_normalization_as_it_is(split, tmp_path):
+    recipe = recipes()["fusiondn"]
+    torch.manual_seed(0)
+    network = recipe.build(FusionConfig(width=4, steps=1, decoder=(4,)))
+    before = {name: each.clone() for name, each in network.state_dict().items()}
+    still, task = Schedule(steps=2, rate=0.0, every=2), lambda network, batch: network(batch).mean()
+    for settled in (False, True):
+        out = tmp_path / str(settled)
+        tensors = train(network, task, patches(split), [patches(split)()], out, still, settled=settled).tensors
+        moved = any(not torch.equal(tensors[name], before[name]) for name in before if "running" in name)
+        assert moved is not settled
+        network.load_state_dict(before)
+
+
+def test_a_checkpoint_of_other_tasks_is_refused(data, tmp_path):
+    recipe = replace(recipes()["stacked_autoencoder"], schedule=Schedule(steps=2, every=1), batch=1, patch=48)
+    first, second, third = (tmp_path / name for name in ("first", "second", "third"))
+    for number, folder in enumerate((first, second, third)):
+        shutil.copytree(data / ("PET-MRI" if number == 2 else "CT-MRI"), folder)
+    remake(recipe, first, tmp_path / "out", then=[second])
+    with pytest.raises(FileError, match="another origin"):
+        remake(recipe, first, tmp_path / "out", then=[third])
+    with pytest.raises(FileError, match="another origin"):
+        remake(recipe, first, tmp_path / "out", then=[second], consolidation=3.0)
+    other = find_model(tmp_path / "out")
+    with pytest.raises(FileError, match="another origin"):
+        remake(recipe, first, tmp_path / "out", start=other.folder)
+
+
+def test_choices_and_sets_that_cannot_be_learned_from_are_refused(data, tmp_path):
+    recipe = recipes()["stacked_autoencoder"]
+    for strength in (-1.0, float("nan"), float("inf")):
+        with pytest.raises(ParameterError, match="Consolidation"):
+            remake(recipe, data, tmp_path, consolidation=strength)
+    with pytest.raises(ParameterError, match="vgg16"):
+        remake(recipe, data, tmp_path, features="resnet")
+    for modality in ("CT", "MRI", "PET"):
+        shutil.copytree(data / "CT-MRI" / "CT", tmp_path / "three" / "SET" / modality)
+    with pytest.raises(DataError, match="2 sources"):
+        remake(recipes()["supervised_cnn"], tmp_path / "three", tmp_path / "out")
+
+
+def test_folders_of_any_names_are_sets_of_further_tasks_only(data, tmp_path):
+    for name in ("far", "near"):
+        shutil.copytree(data / "CT-MRI" / "CT", tmp_path / "focus" / name)
+    with pytest.raises(FileError, match="no case"):
+        load_split(tmp_path / "focus")
+    split = load_split(tmp_path / "focus", any_names=True)
+    assert split.train[0].modalities == ("OTHER", "OTHER")
+
+
+def test_losses_keep_their_digits_in_half_precision():
+    images = torch.rand((2, 1, 40, 40), generator=torch.Generator().manual_seed(0))
+    halved = images.bfloat16()
+    exact = halved.float()
+    for loss_of in (ssim, squared, lambda fused, sources: surround(fused) - surround(sources)):
+        torch.testing.assert_close(loss_of(halved, images), loss_of(exact, images))
+
+
 @pytest.mark.parametrize("metric", ["qabf", "vifp", "ssim"])
 def test_a_metric_is_a_loss(metric):
     generator = torch.Generator().manual_seed(0)
@@ -280,7 +342,7 @@ def test_a_metric_is_a_loss(metric):
 
 def test_a_metric_that_cannot_lead_is_no_loss():
     fused, sources = torch.rand(1, 1, 32, 32), torch.rand(1, 2, 32, 32)
-    for metric in ("mi", "rmse"):
+    for metric in ("mi", "rmse", "cnr"):
         with pytest.raises(ParameterError, match="Metric as a loss"):
             measured(metric, fused, sources)
 
@@ -349,10 +411,10 @@ def test_tasks_in_turn_make_one_model_that_tells_of_each(data, tmp_path):
     told = f"--then {data / 'CT-MRI'} --consolidation 5 --minutes 0 --device cpu --quiet"
     assert main(f"train stacked_autoencoder --data {data} -o {out} {told}".split()) == 0
     card = find_model(out).card
-    assert list(card["measured"]["loss at the end"]) == [data.name, "CT-MRI"]
+    assert [end["task"] for end in card["measured"]["loss at the end"]] == [data.name, "CT-MRI"]
     assert card["consolidation"] == 5
     assert [task["what"] for task in card["then"]]
-    assert "--then" in card["recipe"]
+    assert card["recipe"].endswith("--then CT-MRI --consolidation 5")
     assert (out / "then-1" / "curve.csv").is_file()
 
 

@@ -67,5 +67,6 @@ RECIPE = Recipe(
     compares_features=True,
     consolidation=1e6,
     batch=8,
+    sources=2,
     schedule=Schedule(steps=1200, rate=5e-4),
 )

@@ -59,7 +59,6 @@ RECIPE = Recipe(
     golden=lambda network, sources: network(sources),
     batch=8,
     compares_features=True,
-    # Trained longer it joins spoiled copies better and modalities worse: patience ends it early.
     schedule=Schedule(steps=3000, rate=2e-3),
     prepare=spoiled,
 )

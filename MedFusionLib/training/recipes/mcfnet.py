@@ -50,5 +50,6 @@ RECIPE = Recipe(
     patch=128,
     prepare=with_flat,
     batch=8,
+    sources=2,
     schedule=Schedule(steps=2500, rate=1e-3),
 )

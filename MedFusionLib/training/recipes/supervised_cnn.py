@@ -58,6 +58,7 @@ RECIPE = Recipe(
     golden=lambda network, sources: network(sources),
     answer=best_classical,
     batch=8,
+    sources=2,
     # Shading would part the sources from the answer.
     augmentation=Augmentation(gamma=1.0, noise=0.0),
     schedule=Schedule(steps=4000, rate=1e-3),

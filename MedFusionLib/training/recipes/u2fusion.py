@@ -49,6 +49,7 @@ RECIPE = Recipe(
     limits="trained on brain slices of 256 x 256 (CT, PET and SPECT with MR); not for diagnosis",
     golden=lambda network, sources: network(sources),
     batch=8,
+    sources=2,
     schedule=Schedule(steps=1200, rate=5e-4),
     # The papers' 80,000 belongs to their losses; here it lets the first task's grow by a fifth (docs/experiments.md).
     consolidation=8e6,
