@@ -30,6 +30,13 @@ BESIDE = ("average", "laplacian")
 KEPT = ("vifp:min", "qabf:min")
 """What is kept of the source that fares worse."""
 
+SOURCES = {
+    "aanlib": ("AANLIB (Harvard Whole Brain Atlas), train ids", "research use"),
+    "multifocus_lytro": ("Lytro multi-focus pairs, as in github.com/uzeful/IFCNN", "none stated"),
+    "ivif_tno14": ("fourteen TNO pairs, as in github.com/uzeful/IFCNN", "none stated"),
+}
+"""Of the folders that shipped models learned from: what they hold, and under which licence."""
+
 Scores = dict[tuple[str, str, str], float]
 """Means by set, method and metric."""
 
@@ -81,6 +88,8 @@ def complete(model: str, method: str, scores: Scores, ranks: dict[str, float]) -
     """Tell a card where its model stands."""
     path = ROOT / "MedFusionLib" / "models" / model / CARD
     card = json.loads(path.read_text(encoding="utf-8"))
+    for task in (card["data"], *card.get("then", [])):
+        task["source"], task["licence"] = SOURCES[task["folder"]]
     card["on test ids"] = {
         "mean rank": {name: round(ranks[name], 2) for name in (method, *BESIDE)},
         "kept of the weaker source, as a share of what average keeps": {

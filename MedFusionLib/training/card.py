@@ -70,7 +70,7 @@ def _told(data: Path, split: Split) -> dict[str, Any]:
     }
     told = {
         "what": counts,
-        "source": f"folder {data.name}",
+        "folder": data.name,
         "licence": "that of the images, of which none is kept",
         "left out, unreadable": split.skipped,
     }
