@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from MedFusionLib.registry import method
 
+_FRAME = 8
+"""Pixels around an image that the network sees and nobody else."""
+
 
 @method(
     title="MCFNet",
@@ -28,7 +31,12 @@ def mcfnet(sources, *, model="mcfnet"):
     from MedFusionLib.networks.lean import one_by_one
     from MedFusionLib.networks.loading import trained
     from MedFusionLib.networks.mcfnet import STRIDE, Config, MCFNet
-    from MedFusionLib.transforms.window import in_steps
+    from MedFusionLib.transforms.window import in_steps, symmetric_pad
 
     network, (height, width) = trained(model, MCFNet, Config, sources), sources.shape[2:]
-    return one_by_one(network, in_steps(sources, STRIDE, (2, 3)))[..., :height, :width]
+    images = sources
+    for axis in (2, 3):
+        # What the pixels of one step differ by goes on beyond the border in another order: the frame is cut off.
+        images = symmetric_pad(images, axis, _FRAME, _FRAME)
+    fused = one_by_one(network, in_steps(images, STRIDE, (2, 3)))
+    return fused[..., _FRAME : _FRAME + height, _FRAME : _FRAME + width]

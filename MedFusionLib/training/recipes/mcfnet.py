@@ -7,7 +7,6 @@ The paper does not tell its loss; this one is ours. Sources count in SSIM by the
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 
 from MedFusionLib.metrics._windows import gaussian_window, windowed
@@ -18,12 +17,6 @@ from MedFusionLib.training.recipe import Recipe
 
 _LEAST = 1e-4
 """Variance below which no source has any structure: all count the same."""
-
-
-def with_flat(patches: Tensor, generator: torch.Generator) -> Tensor:
-    """(B, 2, H, W), the last of them flat: each pixel on the way up has a filter of its own, and they must agree."""
-    levels = torch.rand((1, patches.shape[1], 1, 1), generator=generator)
-    return torch.cat([patches[:-1], levels.expand_as(patches[-1:])])
 
 
 def loss(network: nn.Module, batch: Tensor) -> Tensor:
@@ -48,7 +41,6 @@ RECIPE = Recipe(
     limits="trained on brain slices of 256 x 256 (CT, PET and SPECT with MR); not for diagnosis",
     golden=lambda network, sources: network(sources),
     patch=128,
-    prepare=with_flat,
     batch=8,
     sources=2,
     schedule=Schedule(steps=2500, rate=1e-3),
