@@ -75,7 +75,7 @@ def forgetting(data: Path, out: Path, kept: tuple[Slices, ...]) -> Iterator[str]
             shutil.copyfile(first / name, folder / name)
         further = [slices / "natural" / name for name in AFTER]
         model = remake(recipe, slices / "aanlib", folder, then=further, consolidation=strength)
-        told = model.card["measured"]["loss at the end"]["aanlib"]
+        told = model.card["measured"]["loss on patients kept aside"]
         yield f"| then {' and '.join(AFTER)} | {strength:g} | {told} | {scores('u2fusion', model, kept)} |"
 
 

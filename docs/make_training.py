@@ -90,7 +90,9 @@ def complete(model: str, method: str, scores: Scores, ranks: dict[str, float]) -
     card = json.loads(path.read_text(encoding="utf-8"))
     for task in (card["data"], *card.get("then", [])):
         task["source"], task["licence"] = SOURCES[task["folder"]]
+    stands = ", ".join(f"{'ahead of' if ranks[method] < ranks[name] else 'behind'} {name}" for name in BESIDE)
     card["on test ids"] = {
+        "stands": f"{stands} in mean rank over the default panel",
         "mean rank": {name: round(ranks[name], 2) for name in (method, *BESIDE)},
         "kept of the weaker source, as a share of what average keeps": {
             group: round(share, 2) for group, share in shares(method, scores).items()

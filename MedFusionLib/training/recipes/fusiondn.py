@@ -62,8 +62,8 @@ RECIPE = Recipe(
     config=Config(width=16, decoder=(64, 32)),
     loss=loss,
     use="`fusiondn`",
-    limits="dampens what is brightest, such as bone: its loss has no term for brightness; trained on brain slices of 256 x "
-    "256 (CT, PET and SPECT with MR); not for diagnosis",
+    limits="dampens what is brightest, such as bone: its loss has no term for brightness; trained on brain slices of "
+    "256 x 256 (CT, PET and SPECT with MR); not for diagnosis",
     golden=lambda network, sources: network(sources),
     compares_features=True,
     consolidation=1e6,
