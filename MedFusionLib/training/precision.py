@@ -26,7 +26,7 @@ _SLICES = 4
 """Of each set's patients kept aside, that are fused both ways."""
 
 
-def lean(recipe: Recipe, network: nn.Module, split: Split) -> tuple[dict[str, Tensor], dict[str, float]]:
+def halved(recipe: Recipe, network: nn.Module, split: Split) -> tuple[dict[str, Tensor], dict[str, float]]:
     """The weights of a network in half precision if its scores allow, and by how much they change.
 
     Args:
@@ -39,16 +39,16 @@ def lean(recipe: Recipe, network: nn.Module, split: Split) -> tuple[dict[str, Te
         network, or where patches are too small or results too poor for scores: then weights stay as they are.
     """
     whole = {name: each.detach().clone() for name, each in network.state_dict().items()}
-    halved = {name: each.half() if each.is_floating_point() else each for name, each in whole.items()}
+    half = {name: each.half() if each.is_floating_point() else each for name, each in whole.items()}
     methods = [entry for entry in list_methods().values() if entry.model == recipe.name]
     if not methods:
-        return halved, {}
+        return half, {}
     try:
-        change = max(moved(entry, recipe, (whole, halved), split) for entry in methods)
+        change = max(moved(entry, recipe, (whole, half), split) for entry in methods)
     except DataError as error:
         _log.warning(f"Weights stay in single precision, as they could not be scored: {error}")
         return whole, {}
-    return halved if change <= MOST else whole, {"largest change of a panel score by half precision": round(change, 6)}
+    return half if change <= MOST else whole, {"largest change of a panel score by half precision": round(change, 6)}
 
 
 def moved(entry: Method, recipe: Recipe, kinds: tuple[dict[str, Tensor], dict[str, Tensor]], split: Split) -> float:

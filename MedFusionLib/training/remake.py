@@ -22,7 +22,7 @@ from MedFusionLib.training.curves import PICTURE, draw
 from MedFusionLib.training.features import KINDS, OURS, frozen_features
 from MedFusionLib.training.loop import Loss, Schedule, Trained, train
 from MedFusionLib.training.patches import Patches
-from MedFusionLib.training.precision import lean
+from MedFusionLib.training.precision import halved
 from MedFusionLib.training.recipe import Recipe
 from MedFusionLib.training.tasks import Task, read_tasks
 from MedFusionLib.weights import Model, find_model, save_model
@@ -83,7 +83,7 @@ def remake(
     learned = sequence.learn(network, tasks, part(progress, _READ_SHARE, 1))
     measured = sequence.measured(network, tasks, learned)
     network.to("cpu").eval()
-    tensors, change = lean(recipe, network, tasks[0].split)
+    tensors, change = halved(recipe, network, tasks[0].split)
     network.load_state_dict(tensors)
     facts: dict[str, object] = {"started_from": None if start is None else str(start)}
     if recipe.compares_features:

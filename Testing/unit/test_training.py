@@ -32,7 +32,7 @@ from MedFusionLib.training.loop import CHECKPOINT, Schedule, train
 from MedFusionLib.training.losses import measured, ms_ssim, perceptual, squared, ssim, surround
 from MedFusionLib.training.pairs import load_split
 from MedFusionLib.training.patches import Augmentation, Patches, augmented
-from MedFusionLib.training.precision import lean
+from MedFusionLib.training.precision import halved
 from MedFusionLib.training.recipe import recipes
 from MedFusionLib.training.recipes.densefuse import loss
 from MedFusionLib.training.remake import remake
@@ -388,11 +388,11 @@ def test_weights_are_halved_only_if_no_score_moves(split, monkeypatch):
     network = DenseFuse(Config(**model.card["config"])).eval()
     # Shipped weights are halved; a ten thousandth more takes them off the numbers that half precision has.
     network.load_state_dict({name: 1.0001 * each.float() for name, each in model.weights().items()})
-    tensors, change = lean(recipe, network, split)
+    tensors, change = halved(recipe, network, split)
     assert all(each.dtype == torch.float16 for each in tensors.values())
     assert 0 < change["largest change of a panel score by half precision"] <= 0.002
     monkeypatch.setattr("MedFusionLib.training.precision.MOST", 0.0)
-    tensors, _ = lean(recipe, network, split)
+    tensors, _ = halved(recipe, network, split)
     assert all(each.dtype == torch.float32 for each in tensors.values())
 
 
