@@ -76,9 +76,9 @@ def remake(
     network = recipe.build(recipe.config)
     if start is not None:
         _begin_with(network, find_model(start))
+    loss = partial(recipe.loss, features=frozen_features(features, device)) if recipe.compares_features else recipe.loss
     tasks = read_tasks(recipe, [data, *then], part(progress, 0, _READ_SHARE))
     schedule = recipe.schedule if minutes is None else replace(recipe.schedule, minutes=minutes / len(tasks))
-    loss = partial(recipe.loss, features=frozen_features(features, device)) if recipe.compares_features else recipe.loss
     sequence = _Sequence(recipe, loss, schedule, strength, features, out, device)
     learned = sequence.learn(network, tasks, part(progress, _READ_SHARE, 1))
     measured = sequence.measured(network, tasks, learned)
