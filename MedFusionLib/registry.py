@@ -40,6 +40,8 @@ class Method:
         model: the trained model it needs, a folder of `models/`; empty if none.
         tolerance: mean absolute difference that the result may have from sources that are all the same, for learned
             methods; None: they come back but for rounding.
+        ripple: how much the result may vary where every source is flat; more than rounding for networks that have a
+            filter for each of the pixels that one becomes.
     """
 
     function: Callable[..., Any]
@@ -58,6 +60,7 @@ class Method:
     double: bool = False
     model: str = ""
     tolerance: float | None = None
+    ripple: float = 1e-5
 
     @property
     def name(self) -> str:

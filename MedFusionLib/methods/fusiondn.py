@@ -13,7 +13,7 @@ from MedFusionLib.registry import method
     reference="Xu et al. 2020, doi 10.1609/aaai.v34i07.6936",
     model="fusiondn",
     workspace=330.0,
-    tolerance=0.08,
+    tolerance=0.05,
     mixed_precision=True,
 )
 def fusiondn(sources, *, model="fusiondn"):

@@ -13,7 +13,7 @@ from MedFusionLib.registry import method
     reference="Li et al. 2021, doi 10.3389/fnins.2021.638976",
     model="supervised_cnn",
     workspace=330.0,
-    tolerance=0.08,
+    tolerance=0.06,
     mixed_precision=True,
 )
 def supervised_cnn(sources, *, model="supervised_cnn"):

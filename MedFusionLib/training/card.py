@@ -14,31 +14,32 @@ import torch
 from MedFusionLib.training.features import OURS
 from MedFusionLib.training.pairs import Split
 from MedFusionLib.training.recipe import Recipe
+from MedFusionLib.training.tasks import Task
 
 
 def card(
-    recipe: Recipe, data: Mapping[Path, Split], measured: Mapping[str, Any], minutes: float, device: str, **more: Any
+    recipe: Recipe, tasks: Sequence[Task], measured: Mapping[str, Any], minutes: float, device: str, **more: Any
 ) -> dict[str, Any]:
     """What the model is and where it came from, but for the sums that `save_model` adds.
 
     Args:
         recipe: what made it.
-        data: its tasks in their order.
+        tasks: what it learned, in this order.
         measured: numbers of the training.
         minutes: that it took.
         device: torch's name of it.
         more: facts of this run.
     """
-    tasks = [_told(folder, split) for folder, split in data.items()]
+    first, *further = (_told(task.folder, task.split) for task in tasks)
     return {
         "name": recipe.name,
         "title": recipe.title,
         "what": recipe.what,
         "input": "gray images in [0, 1], as `harmonize.align` makes them; of PET and SPECT the uptake",
         "config": asdict(recipe.config),
-        "data": tasks[0],
-        **({"then": tasks[1:]} if tasks[1:] else {}),
-        "recipe": _command(recipe, [*data], more),
+        "data": first,
+        **({"then": further} if further else {}),
+        "recipe": _command(recipe, [told["folder"] for told in further], more),
         **more,
         "seed": recipe.seed,
         "hardware": f"{device}, {torch.get_num_threads()} threads, torch {torch.__version__}, {platform.machine()}",
@@ -49,11 +50,11 @@ def card(
     }
 
 
-def _command(recipe: Recipe, folders: Sequence[Path], choices: Mapping[str, Any]) -> str:
+def _command(recipe: Recipe, further: Sequence[str], choices: Mapping[str, Any]) -> str:
     """What makes the model again."""
     parts = [f"medfusion train {recipe.name} --data DIR"]
-    if folders[1:]:
-        parts.append(" ".join(["--then", *(folder.name for folder in folders[1:])]))
+    if further:
+        parts.append(" ".join(["--then", *further]))
         parts.append(f"--consolidation {choices['consolidation']:g}")
     if choices.get("features", OURS) != OURS:
         parts.append(f"--features {choices['features']}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import accumulate
 from pathlib import Path
 from pickle import UnpicklingError
 
@@ -21,7 +22,7 @@ _VGG_FILE = "vgg16-397923af.pth"
 _VGG_STAGES = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))
 """Channels and convolutions of each stage."""
 
-_ENDS = (4, 9, 16, 23, 30)
+_ENDS = tuple(end - 1 for end in accumulate(2 * count + 1 for _, count in _VGG_STAGES))
 """Layers of VGG16 behind which its five stages end; the next one begins by halving."""
 
 _MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)

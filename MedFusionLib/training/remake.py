@@ -91,7 +91,7 @@ def remake(
     if then:
         facts["consolidation"] = strength
     spent = sum(each.minutes for each in learned)
-    told = card(recipe, {task.folder: task.split for task in tasks}, measured | change, spent, device, **facts)
+    told = card(recipe, tasks, measured | change, spent, device, **facts)
     return save_model(out, told, tensors, golden_of(recipe, network))
 
 

@@ -15,7 +15,7 @@ from MedFusionLib.training.pairs import Slices, Split, load_split
 from MedFusionLib.training.patches import PLAIN, Patches
 from MedFusionLib.training.recipe import Recipe
 
-VALIDATION_BATCHES = 12
+_VALIDATION_BATCHES = 12
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def read_tasks(recipe: Recipe, folders: Sequence[Path], progress: Progress | Non
         _check_sources(recipe, folder, split)
         split = replace(split, train=_answered(recipe, split.train), validation=_answered(recipe, split.validation))
         held = Patches(split.validation, recipe.patch, recipe.batch, recipe.seed + 1, PLAIN, recipe.prepare)
-        tasks.append(Task(folder, split, [held() for _ in range(VALIDATION_BATCHES)]))
+        tasks.append(Task(folder, split, [held() for _ in range(_VALIDATION_BATCHES)]))
     return tasks
 
 
