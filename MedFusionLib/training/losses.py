@@ -61,7 +61,7 @@ def measured(metric: str, fused: Tensor, sources: Tensor) -> Tensor:
     if not entry.differentiable or entry.direction != "up" or "label" in entry.needs:
         raise ParameterError(
             "Metric as a loss",
-            found=f"{metric}, {entry.direction}{', needs a label' if 'labels' in entry.needs else ''}",
+            found=f"{metric}, {entry.direction}{', needs a label' if 'label' in entry.needs else ''}",
             accepted="a differentiable one, direction up, of images alone",
         )
     values = entry(fused.float(), sources)
